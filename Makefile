@@ -1,0 +1,51 @@
+# Everything runs in .venv; `make install` puts it there and is what the others call first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE := $(wildcard src/ottla/*/*.pyx)
+DATA ?= ottla-data
+
+.DEFAULT_GOAL := help
+.PHONY: help install up test test-fast test-pure lint bench peers clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+install: $(STAMP) ## Create .venv with Ottla (editable, accelerator built) and the development tools
+
+$(STAMP): pyproject.toml setup.py $(NATIVE)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (the first time takes a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+up: install ## Start everything there is (today: the broker) on the data in DATA=ottla-data
+	@exec $(BIN)/ottla up --data $(DATA)
+
+test: install peers ## Run the whole suite
+	$(BIN)/python -m pytest
+
+test-fast: install ## Run the suite without the slow tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-pure: install ## Run the unit tests on the pure-Python twin of the accelerator
+	OTTLA_PURE_PYTHON=1 $(BIN)/python -m pytest tests/unit
+
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/tidy.py
+
+peers: install ## Fetch the foreign clients and brokers the tests and benchmarks run against
+	@$(BIN)/python tools/peers.py
+
+bench: install peers ## Measure Ottla beside Apache Kafka and the machine's own limits
+	$(BIN)/python -m bench
+
+clean: ## Remove what the build and the tests left
+	rm -rf $(VENV) build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src -name '*.so' -delete

@@ -1,0 +1,24 @@
+"""Builds the optional native accelerator; everything else stands in pyproject.toml.
+
+Without a C compiler (or Cython) the build goes on and the pure-Python twin is used.
+"""
+
+from setuptools import Extension, setup
+
+EXTENSIONS = [
+    Extension(
+        "ottla.records._native",
+        ["src/ottla/records/_native.pyx"],
+        extra_compile_args=["-O3"],
+        optional=True,
+    ),
+]
+
+try:
+    from Cython.Build import cythonize
+except ImportError:
+    modules = []
+else:
+    modules = cythonize(EXTENSIONS, language_level=3, build_dir="build/cython")
+
+setup(ext_modules=modules)

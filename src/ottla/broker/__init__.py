@@ -1,0 +1,1 @@
+"""The running broker: listeners, sessions, handlers, partitions and their wiring."""

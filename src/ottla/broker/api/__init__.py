@@ -1,0 +1,1 @@
+"""One handler per Kafka API: key *n* lives in `kNN_name`."""

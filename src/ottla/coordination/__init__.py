@@ -1,0 +1,1 @@
+"""Coordinators as decide / replay machines: groups and their offsets."""

@@ -1,0 +1,1 @@
+"""For tests: an embedded broker, the pytest plugin, simulated ports."""

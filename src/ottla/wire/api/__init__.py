@@ -1,0 +1,1 @@
+"""One declaration per Kafka API: key *n* lives in `kNN_name`."""
