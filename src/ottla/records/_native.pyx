@@ -1,1 +1,2 @@
-"""Placeholder until the records room lands."""
+"""Placeholder until the native twin lands; the pure-Python twin is used meanwhile."""
+raise ImportError("no native twin yet")
