@@ -1,0 +1,1 @@
+"""A world in one process under one seed: virtual time, a simulated network, a simulated disk."""
