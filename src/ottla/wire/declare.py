@@ -34,6 +34,7 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
+    Final,
     Protocol,
     Self,
     TypeVar,
@@ -75,6 +76,9 @@ Uuid = Annotated[uuid.UUID, UUID]
 String = Annotated[str, STRING]
 Bytes = Annotated[bytes | memoryview, BYTES]
 Records = Annotated[bytes | bytearray | memoryview | RecordsSlice, RECORDS]
+
+#: Kafka's null for ids of topics, directories and clients.
+ZERO_UUID: Final[uuid.UUID] = UUID.zero  # type: ignore[assignment]
 
 _Element = TypeVar("_Element")
 Array = list[_Element]
