@@ -181,14 +181,14 @@ class Message(Struct):
         encoder = self.__class__.__dict__["_encoders"].get(version)
         if encoder is None:
             encoder = _compiler().encoder(self.__class__, version)
-        return encoder.encode(self)  # type: ignore[no-any-return]
+        return encoder(self, False)  # type: ignore[no-any-return]
 
     def encode_parts(self, version: int) -> list[bytes | RecordsSlice]:
         """As `encode`, but a `RecordsSlice` stands uncopied between the bytes around it."""
         encoder = self.__class__.__dict__["_encoders"].get(version)
         if encoder is None:
             encoder = _compiler().encoder(self.__class__, version)
-        return encoder.encode_parts(self)  # type: ignore[no-any-return]
+        return encoder(self, True)  # type: ignore[no-any-return]
 
 
 _Declared = TypeVar("_Declared")

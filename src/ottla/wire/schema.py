@@ -1,4 +1,4 @@
-"""What a declaration says, once its annotations are understood: fields, their types and versions."""
+"""What a declaration says, once its annotations are understood: fields, types, versions."""
 
 from __future__ import annotations
 
