@@ -1,0 +1,261 @@
+"""Conformance: foreign clients against a broker process, ours or Apache Kafka's.
+
+``pytest tests/conformance`` judges Ottla; ``pytest tests/conformance --target=apache`` runs the
+same tests against Apache Kafka, which judges the tests.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
+
+import pytest
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from ottla.testing.apache_kafka import (
+    PEERS_DIRECTORY,
+    QUICK_START_FLAGS,
+    ApacheKafka,
+    java_command,
+    why_unavailable,
+)
+from ottla.testing.process import BrokerProcess
+from ottla.testing.waiting import eventually
+
+Target = BrokerProcess | ApacheKafka
+
+# A group of tests must not wait for stragglers, and a crashed member is to be noticed soon.
+SETTINGS = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "500",
+}
+HERE = pathlib.Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--target",
+        choices=["ottla", "apache"],
+        default="ottla",
+        help="the broker the conformance tests run against",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE not in item.path.parents:
+            continue
+        for marker, reason in missing_tools().items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def missing_tools() -> dict[str, str]:
+    """Marker -> why tests that carry it can't run here."""
+    reasons = {}
+    if reason := why_unavailable():
+        reasons["jvm"] = reason
+    elif not (PEERS_DIRECTORY / "java-classes" / ".complete").exists():
+        reasons["jvm"] = "the Java test programs are not compiled (make peers, needs javac)"
+    if shutil.which("node") is None:
+        reasons["node"] = "no node command"
+    elif not (PEERS_DIRECTORY / "node" / "node_modules" / "kafkajs").exists():
+        reasons["node"] = "kafkajs is not there (make peers, needs npm)"
+    if shutil.which("kcat") is None:
+        reasons["kcat"] = "no kcat command"
+    return reasons
+
+
+def make_target(
+    name: str, directory: pathlib.Path | None, settings: Mapping[str, str] | None = None
+) -> Target:
+    """A broker of the wanted kind, not started yet."""
+    settings = {**SETTINGS, **(settings or {})}
+    if name == "apache":
+        return ApacheKafka(
+            directory=directory, settings=settings, heap="512m", jvm_flags=QUICK_START_FLAGS
+        )
+    return BrokerProcess(directory, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def target_name(request: pytest.FixtureRequest) -> str:
+    """``ottla`` or ``apache``."""
+    # Without a path on the command line this file is read too late for its option to be parsed.
+    return str(request.config.getoption("target", default="ottla"))
+
+
+@pytest.fixture(scope="session")
+def target(target_name: str) -> Iterator[Target]:
+    """The broker most tests share; topics and groups have unique names."""
+    with make_target(target_name, None) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bootstrap(target: Target) -> str:
+    """Where the shared broker listens."""
+    return target.bootstrap_servers
+
+
+@pytest.fixture
+def own_broker(target_name: str, tmp_path: pathlib.Path) -> Iterator[Callable[..., Target]]:
+    """Makes a broker of the test's own, to be stopped, killed and restarted."""
+    made: list[Target] = []
+
+    def make(settings: Mapping[str, str] | None = None) -> Target:
+        broker = make_target(target_name, tmp_path / f"broker-{len(made)}", settings)
+        made.append(broker)
+        broker.start()
+        return broker
+
+    yield make
+    for broker in made:
+        broker.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def admin(bootstrap: str) -> AdminClient:
+    """An admin client of librdkafka on the shared broker."""
+    return AdminClient({"bootstrap.servers": bootstrap})
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Makes names nobody else in this session uses."""
+    test = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name).strip("-")[:60]
+    return lambda kind: f"{test}-{kind}-{next(_numbers)}"
+
+
+@pytest.fixture
+def new_topic(admin: AdminClient, unique: Callable[[str], str]) -> Callable[..., str]:
+    """Creates topics on the shared broker; further arguments are the topic's configuration."""
+
+    def create(partitions: int = 1, **configs: str) -> str:
+        name = unique("topic")
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=configs)
+        admin.create_topics([topic])[name].result(20)
+        # Kafka answers before its broker half has heard of the topic; acks=0 would lose records.
+        eventually(lambda: leads_all(admin, name, partitions), what=f"{name} has leaders")
+        return name
+
+    return create
+
+
+def leads_all(admin: AdminClient, topic: str, partitions: int) -> bool:
+    """Whether the broker serves all partitions of a topic."""
+    wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
+    try:
+        return all(future.result(20) for future in admin.list_offsets(wanted).values())
+    except KafkaException:
+        return False
+
+
+class Member:
+    """One member of a consumer group in a process of its own, driven over its stdin and stdout.
+
+    ``tests/conformance/members`` tells the language these programs speak.
+    """
+
+    def __init__(self, client: str, settings: Mapping[str, Any]) -> None:
+        self.client = client
+        self.assignments: list[list[str]] = []
+        self.records: list[dict[str, Any]] = []
+        self._stderr: list[str] = []
+        self._process = subprocess.Popen(
+            [*member_command(client), json.dumps(settings)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for read in (self._read_events, self._read_errors):
+            threading.Thread(target=read, daemon=True).start()
+
+    @property
+    def assignment(self) -> set[str]:
+        """The partitions it holds now, each ``topic-partition``."""
+        return set(self.assignments[-1]) if self.assignments else set()
+
+    @property
+    def values(self) -> list[str]:
+        """The values it has received, in order of arrival."""
+        return [record["value"] for record in self.records]
+
+    def leave(self) -> None:
+        """Close the consumer in an orderly way and wait for the end of the process."""
+        self._process.stdin.write("close\n")
+        self._process.stdin.flush()
+        status = self._process.wait(30)
+        assert status == 0, self.errors
+
+    def crash(self) -> None:
+        """SIGKILL: the group hears nothing."""
+        self._process.kill()
+        self._process.wait()
+
+    def discard(self) -> None:
+        """Make sure nothing of it is left."""
+        self.crash()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            pipe.close()
+
+    @property
+    def errors(self) -> str:
+        """What it printed to stderr."""
+        return "".join(self._stderr)
+
+    def _read_events(self) -> None:
+        for line in _lines_of(self._process.stdout):
+            event = json.loads(line)
+            if event["event"] == "assigned":
+                self.assignments.append(event["partitions"])
+            elif event["event"] == "record":
+                self.records.append(event)
+
+    def _read_errors(self) -> None:
+        self._stderr.extend(_lines_of(self._process.stderr))
+
+
+def _lines_of(pipe: IO[str]) -> Iterator[str]:
+    """Lines until the pipe ends, or the test that owned it does."""
+    try:
+        yield from pipe
+    except ValueError:
+        return
+
+
+def member_command(client: str) -> list[str]:
+    """What runs a group member of this client."""
+    if client == "kafkajs":
+        return ["node", str(HERE / "node" / "group_member.js")]
+    if client == "java":
+        return java_command("GroupMember", extra_classpath=[PEERS_DIRECTORY / "java-classes"])
+    return [sys.executable, str(HERE / "members" / "python_member.py"), client]
+
+
+@pytest.fixture
+def member(bootstrap: str) -> Iterator[Callable[..., Member]]:
+    """Starts group members, each in a process of its own; all are gone after the test."""
+    started: list[Member] = []
+
+    def start(client: str, **settings: Any) -> Member:
+        made = Member(client, {"bootstrap_servers": bootstrap, **settings})
+        started.append(made)
+        return made
+
+    yield start
+    for one in started:
+        one.discard()
