@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from crc32c import crc32c as _crc32c
 
@@ -20,21 +19,13 @@ from ottla.records.batch import (
     truncated,
 )
 from ottla.records.errors import BatchTooLarge, CorruptBatch
-from ottla.records.record import BytesLike, Headers, Record
+from ottla.records.record import BytesLike, Headers, Record, Walked
 from ottla.records.rejection import invalid_record
 
 NAME = "python"
 
 MAX_BATCH_BYTES = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
-
-
-class Walked(NamedTuple):
-    """What a walk over a batch's records found."""
-
-    min_timestamp_ms: int
-    max_timestamp_ms: int
-    first_null_key: int
 
 
 def crc32c(data: BytesLike, seed: int = 0) -> int:

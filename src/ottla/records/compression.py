@@ -123,7 +123,7 @@ def _gzip_decompress(data: BytesLike, max_bytes: int) -> BytesLike:
             if len(output) > max_bytes:
                 raise _too_large(max_bytes)
             pending = member.unconsumed_tail
-    except isal_zlib.IsalError as error:
+    except isal_zlib.error as error:  # type: ignore[misc] # its stub takes it for an instance
         raise CorruptBatch(f"gzip: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""One record, as users of the room see it."""
+"""Records, as users of the room see them."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+class Walked(NamedTuple):
+    """What a walk over a batch's records found; see ``validate.CheckedBatch``."""
+
+    min_timestamp_ms: int
+    max_timestamp_ms: int
+    first_null_key: int
