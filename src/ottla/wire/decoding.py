@@ -166,8 +166,6 @@ class DecoderSource(Source):
             self._fixed(type_.format, target)
         elif isinstance(type_, StructOf):
             self._read_nested(target, type_.schema, nullable, where)
-        elif isinstance(type_, ArrayOf):
-            self._read_counted(target, type_, nullable, compact, where)
         else:
             self._read_counted(target, type_, nullable, compact, where)
 
@@ -282,7 +280,10 @@ class DecoderSource(Source):
         self.line(f"{append} = {items}.append")
         with self.block(f"for _ in range({count})"):
             item = self.local("item")
-            self._read_value(item, element, False, compact, where)
+            if isinstance(element, StructOf):
+                self._read_struct(item, element.schema, where)
+            else:
+                self._read_value(item, element, False, compact, where)
             self._flush()
             self.line(f"{append}({item})")
 

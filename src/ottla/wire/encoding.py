@@ -114,14 +114,20 @@ class EncoderSource(Source):
         self, value: str, type_: WireType, nullable: bool, compact: bool, where: str
     ) -> None:
         if isinstance(type_, Fixed):
-            uuid_bytes = f"{value}.bytes" if type_.format == "16s" else value
-            self._run.append((type_.format, uuid_bytes))
+            self._write_fixed(value, type_)
         elif isinstance(type_, StructOf):
             self._write_nested(value, type_.schema, nullable, where)
         elif isinstance(type_, ArrayOf):
             self._write_array(value, type_, nullable, compact, where)
         else:
             self._write_sized(value, type_, nullable, compact)
+
+    def _write_fixed(self, value: str, type_: Fixed) -> None:
+        if type_.format == "16s":
+            self._run.append(("16s", f"{value}.bytes"))
+        else:
+            # "?" would take anything, None included.
+            self._run.append((type_.format.replace("?", "b"), value))
 
     def _write_nested(self, value: str, schema: Schema, nullable: bool, where: str) -> None:
         inner = self.local("nested")
@@ -199,5 +205,8 @@ class EncoderSource(Source):
             return
         item = self.local("item")
         with self.block(f"for {item} in {items}"):
-            self._write_value(item, element, False, compact, where)
+            if isinstance(element, StructOf):
+                self._write_struct(item, element.schema, where)
+            else:
+                self._write_value(item, element, False, compact, where)
             self._flush()

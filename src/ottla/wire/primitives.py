@@ -87,7 +87,19 @@ def read_length(first: int, buffer: Buffer, position: int, where: str) -> tuple[
     """
     if first == 0:
         raise null_forbidden(where)
-    length, position = read_uvarint(buffer, position - 1)
+    # Record batches nearly always come here, so this is not `read_uvarint` called once more.
+    length = first & 0x7F
+    try:
+        for shift in (7, 14, 21, 28):
+            byte = buffer[position]
+            position += 1
+            length |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+        else:
+            raise Malformed(f"{where}: a length of more than 5 bytes")
+    except IndexError:
+        raise Truncated(f"{where}: the buffer ends inside the length") from None
     # A padded zero would be a null that the straight line doesn't expect here.
     if not 0 < length <= _MAX_INT32:
         raise Malformed(f"{where}: a length of {length - 1}")
