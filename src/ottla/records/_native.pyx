@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The native twin of ``_reference``: the same functions, the same answers; big work without the GIL.
+"""The native twin of ``_reference``: the same functions and answers; big work without the GIL.
 
 Every read is bounded by the buffer it was handed, whatever the bytes in it say. ``backend`` chooses
 one of the twins; nothing else imports either.

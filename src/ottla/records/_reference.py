@@ -294,6 +294,8 @@ class RecordBuffer:
         with it, it must be greater than the last one's (``ValueError``).
         """
         offset_delta = self._next_offset_delta(offset_delta)
+        if timestamp_ms != _wrap_int64(timestamp_ms):
+            raise OverflowError(f"timestamp {timestamp_ms} has more than 64 bits")
         base_timestamp_ms = self._base_timestamp_ms
         if base_timestamp_ms is None:
             base_timestamp_ms = timestamp_ms
