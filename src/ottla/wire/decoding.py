@@ -157,7 +157,11 @@ class DecoderSource(Source):
     def _read_field(self, target: str, field: Field, where: str) -> None:
         compact = self._flexible and not field.always_legacy
         nullable = self._version in field.nullable
-        self._read_value(target, field.type, nullable, compact, where)
+        if isinstance(field.type, StructOf):
+            is_tagged = self._flexible and self._version in field.tagged
+            self._read_nested(target, field.type.schema, nullable, where, is_tagged=is_tagged)
+        else:
+            self._read_value(target, field.type, nullable, compact, where)
 
     def _read_value(
         self, target: str, type_: WireType, nullable: bool, compact: bool, where: str
@@ -169,7 +173,9 @@ class DecoderSource(Source):
         else:
             self._read_counted(target, type_, nullable, compact, where)
 
-    def _read_nested(self, target: str, schema: Schema, nullable: bool, where: str) -> None:
+    def _read_nested(
+        self, target: str, schema: Schema, nullable: bool, where: str, *, is_tagged: bool = False
+    ) -> None:
         inner = self.local("nested")
         if not nullable:
             self._read_struct(inner, schema, where)
@@ -178,7 +184,8 @@ class DecoderSource(Source):
         marker = self.local("marker")
         self._fixed("b", marker)
         self._flush()
-        with self.block(f"if {marker} < 0"):
+        # Kafka writes null as -1, but as 0 in a tagged field.
+        with self.block(f"if {marker} < {int(is_tagged)}"):
             self.line(f"{target} = None")
         with self.block("else"):
             self._read_struct(inner, schema, where)

@@ -81,7 +81,8 @@ class Source:
             nested = [
                 self.differs(f"{value}.{inner.name}", inner) for inner in field.default.fields
             ]
-            return f"({' or '.join([*nested, f'{value}.unknown_tagged_fields'])})"
+            null = [f"{value} is None"] if field.nullable else []
+            return f"({' or '.join([*null, *nested, f'{value}.unknown_tagged_fields'])})"
         if isinstance(field.default, list):
             return value if not field.nullable else f"{value} != []"
         if field.default is None:

@@ -104,7 +104,10 @@ class EncoderSource(Source):
             self.line("pieces = []")
             self.line("append = pieces.append")
             nullable = self._version in field.nullable
-            self._write_value("value", field.type, nullable, True, name)
+            if isinstance(field.type, StructOf):
+                self._write_nested("value", field.type.schema, nullable, name, null=b"\0")
+            else:
+                self._write_value("value", field.type, nullable, True, name)
             self._flush()
             self.line("return join(pieces)")
 
@@ -129,7 +132,10 @@ class EncoderSource(Source):
             # "?" would take anything, None included.
             self._run.append((type_.format.replace("?", "b"), value))
 
-    def _write_nested(self, value: str, schema: Schema, nullable: bool, where: str) -> None:
+    def _write_nested(
+        self, value: str, schema: Schema, nullable: bool, where: str, *, null: bytes = b"\xff"
+    ) -> None:
+        """``null``: how Kafka writes it: -1, but 0 in a tagged field."""
         inner = self.local("nested")
         self.line(f"{inner} = {value}")
         if not nullable:
@@ -137,7 +143,7 @@ class EncoderSource(Source):
             return
         self._flush()
         with self.block(f"if {inner} is None"):
-            self.line(r"append(b'\xff')")
+            self.line(f"append({null!r})")
         with self.block("else"):
             self._run.append(("b", "1"))
             self._write_struct(inner, schema, where)

@@ -94,8 +94,8 @@ class ClassicProtocol:
 class ClassicMemberMetadata:
     """What a member has told that still uses the classic protocol."""
 
-    session_timeout_ms: Int32
-    supported_protocols: Array[ClassicProtocol]
+    session_timeout_ms: Int32 = at(default=0)
+    supported_protocols: Array[ClassicProtocol] = at(default=list)
 
 
 @message(key=None, versions="0", flexible=0)
@@ -110,8 +110,9 @@ class ConsumerGroupMemberMetadataValue(GroupRecordValue):
     subscribed_topic_regex: String | None
     rebalance_timeout_ms: Int32 = at(default=-1)
     server_assignor: String | None
-    # None: the member uses the consumer protocol.
-    classic_member_metadata: ClassicMemberMetadata | None = at(tag=0, default=None)
+    # None, sent as an explicit null: the member uses the consumer protocol. Kafka's default, which
+    # an absent field means, is an empty struct.
+    classic_member_metadata: ClassicMemberMetadata | None = at(tag=0, default=ClassicMemberMetadata)
 
 
 @message(key=None, versions="0")
@@ -172,8 +173,8 @@ class CurrentTopic:
 
     topic_id: Uuid
     partitions: Array[Int32]
-    # When each partition was assigned, to fence commits of late owners.
-    assignment_epochs: Array[Int32] | None = at(tag=0, default=None)
+    # The epoch each partition was assigned at, to fence late commits of former owners.
+    assignment_epochs: Array[Int32] | None = at(tag=0, default=list)
 
 
 @message(key=None, versions="0", flexible=0)
