@@ -1,0 +1,185 @@
+"""OffsetCommit and OffsetDelete: who may commit, and when offsets are let go."""
+
+from __future__ import annotations
+
+from ottla.coordination.groups.classic import COMPLETING_REBALANCE, EMPTY, STABLE, ClassicGroup
+from ottla.coordination.groups.commands import OffsetCommit, OffsetDelete
+from ottla.coordination.groups.committed import CommittedOffset, OffsetStore
+from ottla.coordination.groups.group_log import offset_record, offset_tombstone, size_bytes
+from ottla.coordination.groups.settings import GroupSettings
+from ottla.coordination.outcome import CoordinatorRecord, Outcome
+from ottla.wire.api.k08_offset_commit import (
+    CommittedPartition,
+    CommittedTopic,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+)
+from ottla.wire.api.k47_offset_delete import (
+    ForgottenPartition,
+    ForgottenTopic,
+    OffsetDeleteResponse,
+)
+from ottla.wire.errors import ErrorCode
+
+# From this version on a missing group is called by its name (KIP-848).
+_GROUP_ID_NOT_FOUND_VERSION = 9
+
+
+def check_commit(
+    group: ClassicGroup | None, request: OffsetCommitRequest, version: int
+) -> ErrorCode:
+    """Whether the sender may commit offsets for the group now."""
+    generation_id = request.generation_id_or_member_epoch
+    if group is None:
+        if generation_id < 0:
+            # A consumer without group management: a simple group comes into being.
+            return ErrorCode.NONE
+        if version >= _GROUP_ID_NOT_FOUND_VERSION:
+            return ErrorCode.GROUP_ID_NOT_FOUND
+        return ErrorCode.ILLEGAL_GENERATION
+    if generation_id < 0 and group.state is EMPTY:
+        return ErrorCode.NONE
+    if generation_id < 0 and not request.member_id and request.group_instance_id is None:
+        # Somebody from outside may not move the offsets of a group at work.
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    error = group.check_member(request.member_id, request.group_instance_id)
+    if error is not ErrorCode.NONE:
+        return error
+    if generation_id != group.generation_id:
+        return ErrorCode.ILLEGAL_GENERATION
+    if group.state is COMPLETING_REBALANCE:
+        # The member knows the generation but not yet what is assigned to it.
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE
+
+
+def commit_error(request: OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse:
+    """A commit refused as a whole: every partition says so."""
+    return OffsetCommitResponse(
+        topics=[
+            CommittedTopic(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partitions=[
+                    CommittedPartition(partition_index=partition.partition_index, error_code=error)
+                    for partition in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def commit(outcome: Outcome, command: OffsetCommit, settings: GroupSettings, now_ms: int) -> None:
+    """Writes the offsets; each with metadata too large is refused on its own."""
+    request = command.request
+    topics = []
+    records: list[CoordinatorRecord] = []
+    # Before version 5 the client could choose the retention (KIP-211).
+    retention_ms = request.retention_time_ms
+    expire_timestamp_ms = None if retention_ms < 0 else now_ms + retention_ms
+    for topic in request.topics:
+        partitions = []
+        for partition in topic.partitions:
+            metadata = partition.committed_metadata or ""
+            error = ErrorCode.NONE
+            if len(metadata) > settings.offset_metadata_max_bytes:
+                error = ErrorCode.OFFSET_METADATA_TOO_LARGE
+            else:
+                committed = CommittedOffset(
+                    offset=partition.committed_offset,
+                    leader_epoch=partition.committed_leader_epoch,
+                    metadata=metadata,
+                    commit_timestamp_ms=now_ms,
+                    expire_timestamp_ms=expire_timestamp_ms,
+                    topic_id=topic.topic_id if topic.topic_id.int else None,
+                )
+                records.append(
+                    offset_record(
+                        request.group_id, topic.name, partition.partition_index, committed
+                    )
+                )
+            partitions.append(
+                CommittedPartition(partition_index=partition.partition_index, error_code=error)
+            )
+        topics.append(
+            CommittedTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions)
+        )
+    if size_bytes(records) > settings.max_batch_bytes:
+        response = commit_error(request, ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
+        outcome.reply(command.token, response)
+        return
+    outcome.records.extend(records)
+    outcome.reply(command.token, OffsetCommitResponse(topics=topics))
+
+
+def delete(
+    outcome: Outcome, command: OffsetDelete, group: ClassicGroup | None, store: OffsetStore
+) -> None:
+    """Forgets the offsets named, except of topics that members of the group consume."""
+    request = command.request
+    error = _check_delete(group, request.group_id)
+    if error is not ErrorCode.NONE or group is None:
+        outcome.reply(command.token, OffsetDeleteResponse(error_code=error, topics=[]))
+        return
+    topics = []
+    for topic in request.topics:
+        is_subscribed = group.is_subscribed_to(topic.name)
+        topic_error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if is_subscribed else ErrorCode.NONE
+        indexes = [partition.partition_index for partition in topic.partitions]
+        if not is_subscribed:
+            outcome.records.extend(
+                offset_tombstone(group.group_id, topic.name, index)
+                for index in dict.fromkeys(indexes)
+                if store.get(group.group_id, topic.name, index) is not None
+            )
+        topics.append(
+            ForgottenTopic(
+                name=topic.name,
+                partitions=[
+                    ForgottenPartition(partition_index=index, error_code=topic_error)
+                    for index in indexes
+                ],
+            )
+        )
+    outcome.is_atomic = False
+    outcome.reply(command.token, OffsetDeleteResponse(error_code=ErrorCode.NONE, topics=topics))
+
+
+def _check_delete(group: ClassicGroup | None, group_id: str) -> ErrorCode:
+    if not group_id:
+        return ErrorCode.INVALID_GROUP_ID
+    if group is None:
+        return ErrorCode.GROUP_ID_NOT_FOUND
+    if group.state is not EMPTY and not group.uses_consumer_protocol:
+        # Which topics such members are interested in, nobody here knows.
+        return ErrorCode.NON_EMPTY_GROUP
+    return ErrorCode.NONE
+
+
+def expired(
+    group: ClassicGroup, store: OffsetStore, settings: GroupSettings, now_ms: int
+) -> list[CoordinatorRecord]:
+    """Tombstones of the group's offsets whose retention is over (KIP-211).
+
+    While members consume a topic its offsets stay. Others' retention begins with their commit, or
+    when the group became empty if that was later.
+    """
+    if group.state is EMPTY:
+        empty_since_ms = group.state_timestamp_ms or 0
+    elif group.state is STABLE and group.uses_consumer_protocol:
+        empty_since_ms = 0
+    else:
+        return []
+    tombstones = []
+    for topic, partition, committed in store.positions(group.group_id):
+        if group.state is not EMPTY and group.is_subscribed_to(topic):
+            continue
+        if committed.expire_timestamp_ms is not None:
+            expire_ms = committed.expire_timestamp_ms
+        else:
+            since_ms = max(committed.commit_timestamp_ms, empty_since_ms)
+            expire_ms = since_ms + settings.offsets_retention_ms
+        if now_ms >= expire_ms:
+            tombstones.append(offset_tombstone(group.group_id, topic, partition))
+    return tombstones

@@ -1,0 +1,170 @@
+"""Questions that change nothing: OffsetFetch, DescribeGroups, ListGroups.
+
+They see what has been decided so far; that it is durable before the answer leaves is the rule of
+`Outcome.replies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from ottla.coordination.groups.classic import DEAD, STABLE, ClassicGroup
+from ottla.coordination.groups.committed import CommittedOffset, OffsetStore
+from ottla.coordination.groups.membership import Member
+from ottla.wire.api.k09_offset_fetch import (
+    FoundGroup,
+    FoundGroupPartition,
+    FoundGroupTopic,
+    FoundPartition,
+    FoundTopic,
+    GroupToLookUp,
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+)
+from ottla.wire.api.k15_describe_groups import DescribedGroup, DescribedGroupMember
+from ottla.wire.api.k16_list_groups import ListedGroup, ListGroupsRequest
+from ottla.wire.declare import ZERO_UUID
+from ottla.wire.errors import ErrorCode
+
+# OffsetFetch asks for several groups from this version on (KIP-709).
+_SEVERAL_GROUPS_VERSION = 8
+# DescribeGroups calls a missing group by its name from this version on (KIP-1043).
+_GROUP_ID_NOT_FOUND_VERSION = 6
+_GROUP_TYPE = "classic"
+
+_NOT_COMMITTED = CommittedOffset(
+    offset=-1,
+    leader_epoch=-1,
+    metadata="",
+    commit_timestamp_ms=-1,
+    expire_timestamp_ms=None,
+    topic_id=None,
+)
+
+
+def fetch_offsets(
+    store: OffsetStore, request: OffsetFetchRequest, version: int
+) -> OffsetFetchResponse:
+    """The committed offsets asked for; -1 where there is none, whether or not the group exists."""
+    if version >= _SEVERAL_GROUPS_VERSION:
+        return OffsetFetchResponse(groups=[_found_group(store, group) for group in request.groups])
+    committed = store.of_group(request.group_id)
+    asked: Iterable[tuple[str, Iterable[int]]]
+    if request.topics is None:
+        asked = committed.items()
+    else:
+        asked = ((topic.name, topic.partition_indexes) for topic in request.topics)
+    topics = []
+    for name, indexes in asked:
+        found = committed.get(name, {})
+        partitions = []
+        for index in indexes:
+            position = found.get(index, _NOT_COMMITTED)
+            partitions.append(
+                FoundPartition(
+                    partition_index=index,
+                    committed_offset=position.offset,
+                    committed_leader_epoch=position.leader_epoch,
+                    metadata=position.metadata,
+                    error_code=ErrorCode.NONE,
+                )
+            )
+        topics.append(FoundTopic(name=name, partitions=partitions))
+    return OffsetFetchResponse(topics=topics)
+
+
+def _found_group(store: OffsetStore, asked: GroupToLookUp) -> FoundGroup:
+    committed = store.of_group(asked.group_id)
+    if asked.topics is None:
+        topics = [
+            _found_topic(name, _topic_id(partitions), partitions, partitions)
+            for name, partitions in committed.items()
+        ]
+    else:
+        topics = [
+            _found_topic(
+                topic.name, topic.topic_id, topic.partition_indexes, committed.get(topic.name, {})
+            )
+            for topic in asked.topics
+        ]
+    return FoundGroup(group_id=asked.group_id, topics=topics)
+
+
+def _topic_id(partitions: Mapping[int, CommittedOffset]) -> UUID:
+    ids = (committed.topic_id for committed in partitions.values())
+    return next((topic_id for topic_id in ids if topic_id is not None), ZERO_UUID)
+
+
+def _found_topic(
+    name: str, topic_id: UUID, indexes: Iterable[int], committed: Mapping[int, CommittedOffset]
+) -> FoundGroupTopic:
+    partitions = []
+    for index in indexes:
+        position = committed.get(index, _NOT_COMMITTED)
+        if topic_id.int and position.topic_id is not None and position.topic_id != topic_id:
+            # Committed for an earlier topic of the same name.
+            position = _NOT_COMMITTED
+        partitions.append(
+            FoundGroupPartition(
+                partition_index=index,
+                committed_offset=position.offset,
+                committed_leader_epoch=position.leader_epoch,
+                metadata=position.metadata,
+                error_code=ErrorCode.NONE,
+            )
+        )
+    return FoundGroupTopic(name=name, topic_id=topic_id, partitions=partitions)
+
+
+def describe(group: ClassicGroup | None, group_id: str, version: int) -> DescribedGroup:
+    """One group; metadata of its members only while it is Stable, as Kafka has it."""
+    if group is None:
+        is_error = version >= _GROUP_ID_NOT_FOUND_VERSION
+        return DescribedGroup(
+            error_code=ErrorCode.GROUP_ID_NOT_FOUND if is_error else ErrorCode.NONE,
+            error_message=f"Group {group_id} not found." if is_error else None,
+            group_id=group_id,
+            group_state=DEAD.value,
+            protocol_type="",
+            protocol_data="",
+            members=[],
+        )
+    protocol_name = group.protocol_name if group.state is STABLE else None
+    return DescribedGroup(
+        error_code=ErrorCode.NONE,
+        group_id=group_id,
+        group_state=group.state.value,
+        protocol_type=group.protocol_type or "",
+        protocol_data=protocol_name or "",
+        members=[_describe_member(member, protocol_name) for member in group.members.values()],
+    )
+
+
+def _describe_member(member: Member, protocol_name: str | None) -> DescribedGroupMember:
+    return DescribedGroupMember(
+        member_id=member.member_id,
+        group_instance_id=member.group_instance_id,
+        client_id=member.client_id,
+        client_host=member.client_host,
+        member_metadata=b"" if protocol_name is None else member.metadata(protocol_name),
+        member_assignment=member.assignment,
+    )
+
+
+def list_groups(groups: Iterable[ClassicGroup], request: ListGroupsRequest) -> list[ListedGroup]:
+    """The groups in one of the states and of one of the types asked for; no filter means all."""
+    states = {state.strip().lower() for state in request.states_filter}
+    types = {group_type.strip().lower() for group_type in request.types_filter}
+    if types and _GROUP_TYPE not in types:
+        return []
+    return [
+        ListedGroup(
+            group_id=group.group_id,
+            protocol_type=group.protocol_type or "",
+            group_state=group.state.value,
+            group_type=_GROUP_TYPE,
+        )
+        for group in groups
+        if not states or group.state.value.lower() in states
+    ]
