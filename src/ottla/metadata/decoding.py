@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ottla.metadata import codec, records, topic_names
+from ottla.metadata.config.broker_keys import find_broker_key
+from ottla.metadata.config.group_keys import GROUP_KEYS
+from ottla.metadata.config.keys import ConfigKey, ConfigValueError
+from ottla.metadata.config.topic_keys import TOPIC_KEYS
 from ottla.metadata.image import (
     EMPTY_IMAGE,
     BrokerRegistration,
@@ -19,6 +23,7 @@ from ottla.metadata.image import (
     Endpoint,
     InconsistentMetadataError,
     PartitionImage,
+    ResourceType,
 )
 from ottla.metadata.records import MetadataRecord
 from ottla.metadata.uuids import parse_uuid
@@ -69,7 +74,7 @@ def decode_entry(key: str, value: str) -> MetadataRecord:
         raise CorruptEntryError(key, "this version of Ottla knows no such key")
     try:
         return decoder(rest, _Fields(value))
-    except (ValueError, KeyError, RecursionError) as error:
+    except (ValueError, ConfigValueError, RecursionError) as error:
         raise CorruptEntryError(key, str(error) or type(error).__name__) from error
 
 
@@ -237,9 +242,21 @@ def _config(rest: str, fields: _Fields) -> MetadataRecord:
     kind, _, name = rest.partition("/")
     if kind not in _RESOURCE_TYPES:
         raise ValueError(f"{kind!r} is no resource type")
-    return records.ConfigChanged(
-        ConfigResource(_RESOURCE_TYPES[kind], name), fields.texts("values")
-    )
+    resource = ConfigResource(_RESOURCE_TYPES[kind], name)
+    values = fields.texts("values")
+    for key_name, value in values.items():
+        key = _find_key(resource.type, key_name)
+        if key is not None:
+            key.parse(value)
+    return records.ConfigChanged(resource, values)
+
+
+def _find_key(resource_type: ResourceType, name: str) -> ConfigKey | None:
+    if resource_type is ResourceType.TOPIC:
+        return TOPIC_KEYS.get(name)
+    if resource_type is ResourceType.GROUP:
+        return GROUP_KEYS.get(name)
+    return find_broker_key(name)
 
 
 _DECODERS: dict[str, Callable[[str, _Fields], MetadataRecord]] = {
