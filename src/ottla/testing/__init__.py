@@ -1,10 +1,4 @@
-"""For tests: an embedded broker, the pytest plugin, simulated ports.
-
-    from ottla.testing import Broker
-
-    with Broker() as broker:
-        broker.bootstrap_servers
-"""
+"""For tests: an embedded broker, the pytest plugin, simulated ports."""
 
 from __future__ import annotations
 
