@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -13,8 +12,9 @@ DEFAULT_PORT = 9092
 WILDCARD_HOSTS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised here, not bound
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
-_URL = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)://(?P<address>.*)", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9_.%:-]*", re.ASCII)
+# Sets, not regular expressions: compiling two of them takes a millisecond of every start.
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+_HOST_CHARACTERS = _NAME_CHARACTERS | frozenset("%:")
 
 
 class ListenerConfiguration(NamedTuple):
@@ -49,7 +49,7 @@ def parse_address(text: str) -> Address:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError("an IPv6 address stands in brackets: [::1]:9092")
-    if not _HOST.fullmatch(host):
+    if not _HOST_CHARACTERS.issuperset(host):
         raise ValueError(f"'{host}' is no host name or address")
     if not (port_text.isascii() and port_text.isdigit() and int(port_text) <= 0xFFFF):
         raise ValueError(f"'{port_text}' is no port; allowed: 0 to 65535")
@@ -92,14 +92,14 @@ def _parse_endpoints(setting: Setting) -> list[_Endpoint]:
     for entry in setting.value.split(","):
         if not entry.strip():
             continue
-        match = _URL.fullmatch(entry.strip())
-        if match is None:
+        name, separator, address = entry.strip().partition("://")
+        if not (name and separator and _NAME_CHARACTERS.issuperset(name)):
             raise _problem(setting, f"'{entry.strip()}' is not NAME://HOST:PORT")
         try:
-            host, port = parse_address(match["address"])
+            host, port = parse_address(address)
         except ValueError as error:
             raise _problem(setting, f"in '{entry.strip()}', {error}") from None
-        name = match["name"].upper()
+        name = name.upper()
         if any(name == other.name for other in endpoints):
             raise _problem(setting, f"the listener name {name} occurs twice")
         endpoints.append(_Endpoint(name, host, port))
