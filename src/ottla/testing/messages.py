@@ -6,12 +6,15 @@ def test_round_trip(request): ...
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from hypothesis import strategies as st
 
+import ottla.wire
 from ottla.wire.declare import Message, Struct
 from ottla.wire.schema import ArrayOf, Field, Fixed, Schema, Sized, StructOf, WireType
 
@@ -29,6 +32,17 @@ _UUIDS = st.binary(min_size=16, max_size=16).map(lambda raw: uuid.UUID(bytes=raw
 _UNKNOWN_TAGS = st.dictionaries(
     st.integers(min_value=100, max_value=2**32 - 1), st.binary(max_size=200), max_size=2
 ).map(lambda fields: tuple(sorted(fields.items())))
+
+
+def declared_messages() -> list[type[Message]]:
+    """Every message that is declared anywhere: of the APIs, of embedded protocols, of records."""
+    found: dict[str, type[Message]] = {}
+    for module_info in pkgutil.walk_packages(ottla.wire.__path__, "ottla.wire."):
+        for declared in vars(importlib.import_module(module_info.name)).values():
+            # Only a declared class has versions of its own; what lies between is a mere base.
+            if isinstance(declared, type) and "VERSIONS" in vars(declared):
+                found[f"{declared.__module__}.{declared.__name__}"] = declared
+    return [found[name] for name in sorted(found)]
 
 
 def messages(

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from ottla.wire.declare import Message
 
 
-class Api(NamedTuple):
+class Api:
     """One API of Kafka 4.3's broker listener."""
 
-    key: int
-    name: str
-    #: The oldest and the newest stable version.
-    min_version: int
-    max_version: int
-    #: The first flexible version (KIP-482), None if there is none.
-    flexible_from: int | None
+    __slots__ = ("flexible_from", "key", "max_version", "min_version", "name")
+
+    def __init__(
+        self, key: int, name: str, min_version: int, max_version: int, flexible_from: int | None
+    ) -> None:
+        self.key = key
+        self.name = name
+        #: The oldest and the newest stable version.
+        self.min_version = min_version
+        self.max_version = max_version
+        #: The first flexible version (KIP-482), None if there is none.
+        self.flexible_from = flexible_from
+
+    def __repr__(self) -> str:
+        return f"Api({self.key}, {self.name!r}, {self.min_version}-{self.max_version})"
 
     @property
     def versions(self) -> range:

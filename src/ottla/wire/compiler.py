@@ -129,7 +129,7 @@ _HELPERS: dict[str, Any] = {
     "Malformed": Malformed,
     "ONE_BYTE": [bytes((value,)) for value in range(128)],
     "Truncated": Truncated,
-    "UNENCODABLE": (struct.error, AttributeError, TypeError, ValueError, OverflowError),
+    "UNENCODABLE": (struct.error, AttributeError, TypeError, ValueError, Unencodable),
     "Unencodable": Unencodable,
     "bad_length": primitives.bad_length,
     "compact_length": primitives.compact_length,
