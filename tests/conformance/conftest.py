@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import pytest
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from ottla.testing.apache_kafka import (
     PEERS_DIRECTORY,
@@ -29,7 +28,10 @@ from ottla.testing.apache_kafka import (
     why_unavailable,
 )
 from ottla.testing.process import BrokerProcess
+from ottla.testing.protocol import Connection
 from ottla.testing.waiting import eventually
+from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
+from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, TopicToCreate
 
 Target = BrokerProcess | ApacheKafka
 
@@ -139,28 +141,49 @@ def unique(request: pytest.FixtureRequest) -> Callable[[str], str]:
     return lambda kind: f"{test}-{kind}-{next(_numbers)}"
 
 
+@pytest.fixture(scope="session")
+def connection(bootstrap: str) -> Iterator[Connection]:
+    """A connection to the shared broker for requests written by hand."""
+    with Connection(bootstrap) as made:
+        yield made
+
+
 @pytest.fixture
-def new_topic(admin: AdminClient, unique: Callable[[str], str]) -> Callable[..., str]:
+def new_topic(connection: Connection, unique: Callable[[str], str]) -> Callable[..., str]:
     """Creates topics on the shared broker; further arguments are the topic's configuration."""
 
     def create(partitions: int = 1, **configs: str) -> str:
         name = unique("topic")
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=configs)
-        admin.create_topics([topic])[name].result(20)
-        # Kafka answers before its broker half has heard of the topic; acks=0 would lose records.
-        eventually(lambda: leads_all(admin, name, partitions), what=f"{name} has leaders")
+        create_topic(connection, name, partitions, configs)
         return name
 
     return create
 
 
-def leads_all(admin: AdminClient, topic: str, partitions: int) -> bool:
-    """Whether the broker serves all partitions of a topic."""
-    wanted = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)}
-    try:
-        return all(future.result(20) for future in admin.list_offsets(wanted).values())
-    except KafkaException:
-        return False
+def create_topic(
+    connection: Connection, name: str, partitions: int, configs: Mapping[str, str]
+) -> None:
+    """Create a topic and wait until all its partitions can be used."""
+    topic = TopicToCreate(
+        name=name,
+        num_partitions=partitions,
+        replication_factor=1,
+        assignments=[],
+        configs=[ConfigToSet(name=key, value=value) for key, value in configs.items()],
+    )
+    [created] = connection.ask(CreateTopicsRequest(topics=[topic]), 7).topics
+    assert created.error_code == 0, created
+    wanted = [PartitionToList(partition_index=n, timestamp=-1) for n in range(partitions)]
+    request = ListOffsetsRequest(
+        replica_id=-1, topics=[TopicToList(name=name, partitions=wanted)], timeout_ms=1000
+    )
+
+    def leads_all() -> bool:
+        [listed] = connection.ask(request, 7).topics
+        return all(partition.error_code == 0 for partition in listed.partitions)
+
+    # Kafka answers before its broker half has heard of the topic; acks=0 would lose records.
+    eventually(leads_all, what=f"{name} has leaders")
 
 
 class Member:
