@@ -1,0 +1,84 @@
+"""The first records of a cluster, and the registration of brokers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from ottla.metadata.controller.decision import Decision
+from ottla.metadata.image import (
+    NO_LEADER,
+    BrokerRegistration,
+    ClusterImage,
+    Endpoint,
+    PartitionImage,
+)
+from ottla.metadata.records import (
+    BrokerRegistered,
+    ClusterFormatted,
+    ControllerChanged,
+    FeatureChanged,
+    MetadataRecord,
+    PartitionChanged,
+)
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+# What a new cluster of Kafka 4.3 would finalize and Ottla can do: metadata.version is 4.3-IV0.
+# transaction.version and the group protocols join with the APIs they switch on.
+INITIAL_FEATURES: tuple[tuple[str, int], ...] = (("metadata.version", 30),)
+
+
+def decide_bootstrap(
+    image: ClusterImage, cluster_id: str, controller_id: int, controller_epoch: int
+) -> Decision[None]:
+    """Format a new cluster, and make a broker the controller of it or of the one there is.
+
+    Raises:
+        ProtocolError: INCONSISTENT_CLUSTER_ID, if the metadata is another cluster's.
+    """
+    records: list[MetadataRecord] = []
+    if not image.cluster_id:
+        records.append(ClusterFormatted(cluster_id))
+        records.extend(FeatureChanged(name, level) for name, level in INITIAL_FEATURES)
+    elif image.cluster_id != cluster_id:
+        raise ProtocolError(
+            ErrorCode.INCONSISTENT_CLUSTER_ID,
+            f"The metadata belongs to cluster {image.cluster_id}, not to {cluster_id}.",
+        )
+    if (image.controller_id, image.controller_epoch) != (controller_id, controller_epoch):
+        records.append(ControllerChanged(controller_id, controller_epoch))
+    return Decision(tuple(records), None)
+
+
+def decide_broker_registration(
+    image: ClusterImage,
+    broker_id: int,
+    *,
+    rack: str | None,
+    endpoints: Sequence[Endpoint],
+    log_directories: Sequence[uuid.UUID],
+) -> Decision[int]:
+    """Register a broker that has just started; the reply is its new epoch.
+
+    Partitions without a leader that it can lead get it as leader again, under a new leader epoch.
+    """
+    known = image.brokers.get(broker_id)
+    epoch = 0 if known is None else known.epoch + 1
+    registration = BrokerRegistration(
+        broker_id, epoch, rack, tuple(endpoints), tuple(log_directories)
+    )
+    records: list[MetadataRecord] = [BrokerRegistered(registration)]
+    for topic in image.topics.values():
+        for index, partition in enumerate(topic.partitions):
+            if partition.leader == NO_LEADER and broker_id in partition.isr:
+                led = _led_by(partition, broker_id)
+                records.append(PartitionChanged(topic.topic_id, index, led))
+    return Decision(tuple(records), epoch)
+
+
+def _led_by(partition: PartitionImage, broker_id: int) -> PartitionImage:
+    return partition._replace(
+        leader=broker_id,
+        leader_epoch=partition.leader_epoch + 1,
+        partition_epoch=partition.partition_epoch + 1,
+    )
