@@ -1,0 +1,35 @@
+"""Whether a log directory's disk can still be trusted."""
+
+from __future__ import annotations
+
+import logging
+
+from ottla.log.errors import LogDirectoryFailed
+
+_logger = logging.getLogger(__name__)
+
+
+class DirectoryHealth:
+    """Shared by all logs of a directory: the first disk error takes every one of them offline.
+
+    Nothing is retried: after a failed ``fsync`` the kernel may have dropped the unsynced pages and
+    reports success from then on.
+    """
+
+    __slots__ = ("failure", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.failure: LogDirectoryFailed | None = None
+
+    def fail(self, error: OSError) -> LogDirectoryFailed:
+        """Note the error; returns what to raise."""
+        if self.failure is None:
+            self.failure = LogDirectoryFailed(f"Log directory {self.path} is offline: {error}")
+            _logger.error("%s", self.failure)
+        return self.failure
+
+    def check(self) -> None:
+        """Raise ``LogDirectoryFailed`` once the directory has failed."""
+        if self.failure is not None:
+            raise self.failure

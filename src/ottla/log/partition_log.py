@@ -1,0 +1,591 @@
+"""One partition on disk: segments, what they contain, and who wrote it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from ottla.log.appending import Appended, check_replicated, check_sizes
+from ottla.log.config import LOG_APPEND_TIME, LogConfig
+from ottla.log.errors import (
+    OffsetOutOfRange,
+)
+from ottla.log.files import write_file
+from ottla.log.flush import FlushTarget, Unsynced
+from ottla.log.health import DirectoryHealth
+from ottla.log.names import (
+    LEADER_EPOCH_CHECKPOINT,
+    PARTITION_METADATA,
+    TopicPartition,
+)
+from ottla.log.producer_recovery import restore_producers
+from ottla.log.producers import AppendOrigin, KeptBatch, Producer, StagedAppend
+from ottla.log.reading import LogSlice
+from ottla.log.recovery import LoadedLog, OpenRequest, Recovered, load_log
+from ottla.log.retention import Removal, retention_plan
+from ottla.log.rolling import is_roll_due
+from ottla.log.scan import parse_end_marker
+from ottla.log.segment import Segment
+from ottla.log.segments import Segments
+from ottla.log.text_files import format_epoch_checkpoint, format_partition_metadata
+from ottla.log.timestamps import FoundOffset, find_by_timestamp, find_max_timestamp
+from ottla.ports.disk import Disk
+from ottla.records.batch import BatchHeader
+from ottla.records.stamp import stamp, stamp_log_append_time
+
+__all__ = ["AppendOrigin", "Appended", "PartitionLog"]
+
+_CONTROL_FLAG = 0x20
+_BATCH_LENGTH_OVERHEAD_BYTES = 12
+
+
+class PartitionLog:
+    """The log of one partition. Not thread-safe: one thread owns it.
+
+    Any disk error takes the whole log directory offline: it is raised as ``LogDirectoryFailed``,
+    and so is every call after it.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        config: LogConfig,
+        name: TopicPartition,
+        topic_id: uuid.UUID | None,
+        health: DirectoryHealth,
+        loaded: LoadedLog,
+    ) -> None:
+        self._disk = disk
+        self._health = health
+        self._segments = Segments(loaded.segments)
+        self._snapshots = loaded.snapshots
+        self._unsynced = Unsynced()
+        self._is_touched = loaded.recovered != Recovered()
+        self.directory = directory
+        self.config = config
+        self.name = name
+        self.topic_id = topic_id
+        self.is_deleted = False
+        self.is_closed = False
+        self.log_start_offset = loaded.log_start_offset
+        self.log_end_offset = loaded.log_end_offset
+        self.flushed_offset = loaded.recovery_point
+        """The recovery point: every offset below survives a power cut."""
+        self.high_watermark = self.log_end_offset
+        """Kept up to date by the owner; retention deletes nothing at or above it."""
+        self.leader_epochs = loaded.epochs
+        self.producers = loaded.producers
+        self.recovered = loaded.recovered
+        """What opening the log had to repair."""
+
+    @classmethod
+    def create(
+        cls,
+        disk: Disk,
+        directory: str,
+        config: LogConfig,
+        name: TopicPartition,
+        topic_id: uuid.UUID,
+        *,
+        now_ms: int,
+        health: DirectoryHealth | None = None,
+        log_start_offset: int = 0,
+    ) -> PartitionLog:
+        """Make an empty log. It becomes durable with its first flush.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        health = health or DirectoryHealth(directory)
+        try:
+            disk.make_directories(directory)
+            metadata_path = f"{directory}/{PARTITION_METADATA}"
+            write_file(disk, metadata_path, format_partition_metadata(topic_id), sync=False)
+            request = OpenRequest(log_start_offset, log_start_offset, True, now_ms)
+            loaded = load_log(disk, directory, config, request)
+        except OSError as error:
+            raise health.fail(error) from error
+        log = cls(disk, directory, config, name, topic_id, health, loaded)
+        log._unsynced.note_path(metadata_path)
+        log._unsynced.note_directory(directory.rpartition("/")[0])
+        return log
+
+    @classmethod
+    def open(
+        cls,
+        disk: Disk,
+        directory: str,
+        config: LogConfig,
+        name: TopicPartition,
+        topic_id: uuid.UUID | None,
+        *,
+        recovery_point: int,
+        log_start_offset: int,
+        was_clean: bool,
+        now_ms: int,
+        health: DirectoryHealth | None = None,
+    ) -> PartitionLog:
+        """Open a log from its directory, recovering it unless it was closed cleanly.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        health = health or DirectoryHealth(directory)
+        request = OpenRequest(recovery_point, log_start_offset, was_clean, now_ms)
+        try:
+            loaded = load_log(disk, directory, config, request)
+        except OSError as error:
+            raise health.fail(error) from error
+        log = cls(disk, directory, config, name, topic_id, health, loaded)
+        if log.flushed_offset < log.log_end_offset:
+            for segment in list(log._segments)[:-1]:
+                if segment.next_offset > log.flushed_offset:
+                    log._unsynced.note_sealed(segment)
+            log._unsynced.note_names()
+        return log
+
+    @property
+    def segment_count(self) -> int:
+        return len(self._segments)
+
+    @property
+    def first_segment_offset(self) -> int:
+        """Where the oldest segment starts; the log may start later."""
+        return self._segments.first_offset
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all segments, without their indexes."""
+        try:
+            return self._segments.size_bytes
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def set_topic_id(self, topic_id: uuid.UUID) -> None:
+        """Write ``partition.metadata`` anew, durable with the next flush."""
+        path = f"{self.directory}/{PARTITION_METADATA}"
+        try:
+            write_file(self._disk, path, format_partition_metadata(topic_id), sync=False)
+        except OSError as error:
+            raise self._health.fail(error) from error
+        self.topic_id = topic_id
+        self._unsynced.note_path(path)
+
+    def active_producers(self, now_ms: int) -> list[Producer]:
+        """The idempotent producers that wrote lately (``producer.id.expiration.ms``)."""
+        self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
+        return list(self.producers)
+
+    # Appending
+
+    def append(
+        self,
+        buffer: bytearray | memoryview,
+        batches: Sequence[tuple[int, BatchHeader]],
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+    ) -> Appended:
+        """Assign offsets and write, in one call to the disk.
+
+        Args:
+            buffer: one or more validated batches; offsets, leader epoch and, where the topic wants
+                it, the append time are stamped in place.
+            batches: position and header of every batch in the buffer, in order.
+
+        Raises:
+            LogError: the batches were refused; nothing was written.
+            LogDirectoryFailed: the disk failed.
+        """
+        if self._health.failure is not None:
+            raise self._health.failure
+        is_replica = origin is AppendOrigin.REPLICATION
+        append_time_ms = -1
+        if not is_replica and self.config.message_timestamp_type == LOG_APPEND_TIME:
+            append_time_ms = now_ms
+        check_sizes(len(buffer), batches, self.config, is_replica)
+        staged: StagedAppend | None = None
+        written: list[tuple[int, int, int]] = []
+        offset = self.log_end_offset
+        for position, header in batches:
+            if is_replica:
+                offset = check_replicated(header, offset)
+            max_timestamp_ms = header.max_timestamp_ms if append_time_ms < 0 else append_time_ms
+            if header.producer_id >= 0:
+                if staged is None:
+                    staged = StagedAppend(self.producers, origin)
+                marker = None
+                if header.attributes & _CONTROL_FLAG:
+                    marker = parse_end_marker(buffer, position)
+                duplicate = staged.stage(header, offset, max_timestamp_ms, marker)
+                if duplicate is not None:
+                    return self._repeated(duplicate)
+            last_offset = offset + header.last_offset_delta
+            written.append(
+                (
+                    header.batch_length_bytes + _BATCH_LENGTH_OVERHEAD_BYTES,
+                    last_offset,
+                    max_timestamp_ms,
+                )
+            )
+            offset = last_offset + 1
+        first_offset = self._write(buffer, batches, written, leader_epoch, append_time_ms, now_ms)
+        if staged is not None:
+            staged.commit()
+        self.producers.end_offset = self.log_end_offset = offset
+        return Appended(first_offset, offset - 1, append_time_ms, self.log_start_offset)
+
+    def _repeated(self, duplicate: KeptBatch) -> Appended:
+        return Appended(
+            duplicate.first_offset,
+            duplicate.last_offset,
+            duplicate.timestamp_ms if self.config.message_timestamp_type == LOG_APPEND_TIME else -1,
+            self.log_start_offset,
+            is_duplicate=True,
+        )
+
+    def _write(
+        self,
+        buffer: bytearray | memoryview,
+        batches: Sequence[tuple[int, BatchHeader]],
+        written: list[tuple[int, int, int]],
+        leader_epoch: int,
+        append_time_ms: int,
+        now_ms: int,
+    ) -> int:
+        """Stamp the batches, roll if due, write; returns the first offset."""
+        first_offset = written[0][1] - batches[0][1].last_offset_delta
+        if is_roll_due(
+            self._segments.active,
+            self.config,
+            size_bytes=len(buffer),
+            batch_count=len(written),
+            last_offset=written[-1][1],
+            max_timestamp_ms=max(each[2] for each in written),
+            now_ms=now_ms,
+        ):
+            self.roll(first_offset, now_ms=now_ms)
+        segments = self._segments
+        start = segments.active.size_bytes
+        for (position, header), (_, last_offset, _) in zip(batches, written, strict=True):
+            base_offset = last_offset - header.last_offset_delta
+            if header.base_offset != base_offset or header.partition_leader_epoch != leader_epoch:
+                stamp(buffer, position, base_offset, leader_epoch)
+            if append_time_ms >= 0:
+                stamp_log_append_time(buffer, position, append_time_ms)
+            segments.note_append(base_offset, start + position)
+        try:
+            if start == 0:
+                # The file may be made by this very write; its name must become durable, too.
+                self._unsynced.note_names()
+            segments.active.append(buffer, written)
+        except OSError as error:
+            raise self._health.fail(error) from error
+        self._is_touched = True
+        self.leader_epochs.assign(leader_epoch, first_offset)
+        return first_offset
+
+    # Rolling
+
+    def roll(self, base_offset: int | None = None, *, now_ms: int) -> None:
+        """Start a new segment at the log's end, unless the active one is empty."""
+        if self._segments.active.size_bytes == 0:
+            return
+        base_offset = self.log_end_offset if base_offset is None else base_offset
+        try:
+            self._segments.active.seal()
+            self._unsynced.note_sealed(self._segments.active)
+            snapshot_path = self._snapshots.take(self.producers, base_offset, sync=False)
+            if snapshot_path is not None:
+                self._unsynced.note_path(snapshot_path)
+            active = self._new_segment(base_offset, now_ms)
+        except OSError as error:
+            raise self._health.fail(error) from error
+        self._segments.add(active)
+        self._unsynced.note_names()
+
+    def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
+        segment = Segment(
+            self._disk,
+            self.directory,
+            base_offset,
+            index_interval_bytes=self.config.index_interval_bytes,
+            now_ms=now_ms,
+            is_new=True,
+        )
+        # Even empty the file must exist: its name tells the next start where the log ends.
+        _ = segment.file
+        return segment
+
+    # Reading
+
+    def read(
+        self,
+        offset: int,
+        max_bytes: int,
+        *,
+        end_offset: int | None = None,
+        at_least_one_batch: bool = True,
+    ) -> LogSlice:
+        """Batches from the one that contains ``offset``, up to ``max_bytes`` and ``end_offset``.
+
+        The last batch may be cut off by ``max_bytes``, as Kafka's readers expect; the first one is
+        complete, or the slice is empty. ``end_offset`` (a batch's boundary) cuts cleanly.
+
+        Args:
+            at_least_one_batch: return the first batch even when it exceeds ``max_bytes``.
+
+        Raises:
+            OffsetOutOfRange: before the log start offset or after the log end offset.
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        if not self.log_start_offset <= offset <= self.log_end_offset:
+            raise OffsetOutOfRange(
+                f"Offset {offset} is not between {self.log_start_offset} and {self.log_end_offset}"
+            )
+        limit = self.log_end_offset
+        if end_offset is not None and end_offset < limit:
+            limit = end_offset
+        if offset >= limit:
+            return LogSlice(None, 0, 0, offset)
+        try:
+            return self._segments.read(
+                offset, max_bytes, limit, self.log_end_offset, at_least_one_batch
+            )
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | None:
+        """The first record with this timestamp or a later one.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        try:
+            return find_by_timestamp(list(self._segments), timestamp_ms, self.log_start_offset)
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def max_timestamp_offset(self) -> FoundOffset | None:
+        """The first record with the largest timestamp of all, if any record has one.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        try:
+            return find_max_timestamp(list(self._segments), self.log_start_offset)
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
+        """The largest leader epoch up to ``epoch`` and its end offset; (-1, -1) when unknown."""
+        return self.leader_epochs.end_offset_for(epoch, self.log_end_offset)
+
+    # Shortening
+
+    def retention_plan(self, now_ms: int) -> list[Removal]:
+        """Which segments may go now, and why; see ``remove_segments``.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        try:
+            facts = self._segments.facts(self.log_end_offset)
+        except OSError as error:
+            raise self._health.fail(error) from error
+        return retention_plan(
+            facts,
+            self.config,
+            now_ms,
+            log_start_offset=self.log_start_offset,
+            high_watermark=self.high_watermark,
+        )
+
+    def remove_segments(self, plan: Sequence[Removal], *, now_ms: int) -> list[str]:
+        """Delete the oldest segments, as planned; the log start offset moves up.
+
+        The files are only renamed to ``.deleted``: remove the paths returned after
+        ``file.delete.delay.ms``, in any thread. Readers that hold a slice go on reading.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        if not plan:
+            return []
+        end_offset = plan[-1].end_offset
+        if end_offset >= self.log_end_offset:
+            self.roll(now_ms=now_ms)
+        self._move_start(max(self.log_start_offset, end_offset))
+        return self._discard(self._segments.remove_before(end_offset))
+
+    def delete_records_before(self, offset: int) -> int:
+        """Move the log start offset up to ``offset`` (never down); returns it.
+
+        Whole segments before it go with the next retention run.
+
+        Raises:
+            OffsetOutOfRange: beyond the high watermark.
+        """
+        self._health.check()
+        if offset > self.high_watermark or offset < 0:
+            raise OffsetOutOfRange(
+                f"Offset {offset} is beyond the high watermark {self.high_watermark}"
+            )
+        if offset > self.log_start_offset:
+            self._move_start(offset)
+        return self.log_start_offset
+
+    def _move_start(self, offset: int) -> None:
+        self.log_start_offset = offset
+        self._is_touched = True
+        self.leader_epochs.truncate_from_start(offset)
+
+    def truncate_to(self, offset: int, *, now_ms: int) -> list[str]:
+        """Drop everything from ``offset`` on (a batch that spans it goes, too).
+
+        The recovery point moves back: checkpoint the directory before appending again.
+        Returns paths to remove later, as ``remove_segments`` does.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        if offset >= self.log_end_offset:
+            return []
+        try:
+            if offset < self._segments.first_offset:
+                return self._start_over_at(offset, now_ms)
+            removed = self._segments.remove_after(offset)
+            active = self._segments.active
+            active.next_offset = self.log_end_offset if not removed else removed[0].base_offset
+            active.truncate_to(offset, now_ms)
+            active.file.sync()
+            self._after_truncation(min(offset, active.next_offset), now_ms)
+            return self._discard(removed)
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def start_over_at(self, offset: int, *, now_ms: int) -> list[str]:
+        """Drop everything and continue at ``offset``, as a replica far behind its leader does.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        try:
+            return self._start_over_at(offset, now_ms)
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def _start_over_at(self, offset: int, now_ms: int) -> list[str]:
+        # The old files go first: the new segment may have the name of one of them.
+        paths = self._discard(list(self._segments))
+        self._segments.replace_all(self._new_segment(offset, now_ms))
+        self.log_start_offset = offset
+        self._after_truncation(offset, now_ms)
+        self.leader_epochs.clear()
+        return paths
+
+    def _after_truncation(self, end_offset: int, now_ms: int) -> None:
+        self._unsynced.note_truncated()
+        self._segments.forget_recent()
+        self.log_end_offset = end_offset
+        self.flushed_offset = min(self.flushed_offset, end_offset)
+        self.high_watermark = min(self.high_watermark, end_offset)
+        self.leader_epochs.truncate_from_end(end_offset)
+        self._is_touched = True
+        self._snapshots.remove_after(end_offset)
+        self.producers = restore_producers(
+            self._snapshots,
+            list(self._segments),
+            start_offset=self.log_start_offset,
+            end_offset=end_offset,
+        )
+        self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
+
+    def _discard(self, segments: list[Segment]) -> list[str]:
+        """Rename the files of segments already taken out; returns what to remove later."""
+        paths = []
+        try:
+            for segment in segments:
+                paths += segment.mark_deleted()
+                segment.retire()
+                self._unsynced.forget(segment)
+                self._snapshots.remove(segment.base_offset)
+        except OSError as error:
+            raise self._health.fail(error) from error
+        return paths
+
+    # Durability
+
+    def flush_target(self) -> FlushTarget | None:
+        """What must be synced for everything appended so far to be durable; ``None``: nothing."""
+        self._health.check()
+        is_dirty = self.log_end_offset > self.flushed_offset or self._unsynced.has_new_names
+        if self.is_closed or not (is_dirty or self.leader_epochs.changed):
+            return None
+        replacements = []
+        if self.leader_epochs.changed:
+            content = format_epoch_checkpoint(self.leader_epochs.entries)
+            replacements.append((f"{self.directory}/{LEADER_EPOCH_CHECKPOINT}", content))
+            self.leader_epochs.changed = False
+        try:
+            return self._unsynced.target(
+                self._disk,
+                self._health,
+                self.directory,
+                end_offset=self.log_end_offset,
+                active=self._segments.active if self._segments.active.size_bytes else None,
+                replacements=replacements,
+                is_deleted=lambda: self.is_deleted,
+            )
+        except OSError as error:
+            raise self._health.fail(error) from error
+
+    def flushed(self, target: FlushTarget) -> None:
+        """A target's ``sync`` has returned: move the recovery point."""
+        target.release()
+        if self._unsynced.synced(target):
+            self.flushed_offset = max(self.flushed_offset, target.end_offset)
+
+    def flush(self) -> None:
+        """Make everything durable now, in this thread."""
+        target = self.flush_target()
+        if target is None:
+            return
+        try:
+            target.sync()
+        except OSError as error:
+            raise self._health.fail(error) from error
+        self.flushed(target)
+
+    def close(self) -> None:
+        """Make everything durable, indexes and producer snapshot included, and close the files.
+
+        Raises:
+            LogDirectoryFailed: the disk failed; the directory mustn't be marked as clean.
+        """
+        if self.is_closed:
+            return
+        self.flush()
+        try:
+            if self._is_touched:
+                self._segments.active.seal()
+                self._segments.active.sync_indexes()
+                self._snapshots.take(self.producers, self.log_end_offset, sync=True)
+                self._disk.sync_directory(self.directory)
+        except OSError as error:
+            raise self._health.fail(error) from error
+        self.close_files()
+
+    def close_files(self) -> None:
+        """Close the files as they are, as a crash would leave them."""
+        self.is_closed = True
+        for segment in self._segments:
+            segment.retire()

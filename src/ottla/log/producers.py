@@ -1,0 +1,298 @@
+"""What a partition knows of its idempotent producers, and what it refuses them.
+
+Per producer the last five batches are kept, because a producer may have five requests in flight:
+a retry of any of them is answered with the offsets it got the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from ottla.log.errors import (
+    InvalidProducerEpoch,
+    InvalidTransactionState,
+    OutOfOrderSequence,
+    TransactionCoordinatorFenced,
+)
+from ottla.records.batch import MAX_SEQUENCE, BatchHeader
+
+BATCHES_KEPT = 5
+NO_EPOCH = -1
+NO_TRANSACTION = -1
+NO_OFFSET = -1
+
+
+class AppendOrigin(IntEnum):
+    """Who appends: decides what is checked."""
+
+    CLIENT = 0
+    """A produce request: epoch and sequence are checked."""
+    COORDINATOR = 1
+    """The broker's own records and markers: the epoch is checked."""
+    REPLICATION = 2
+    """Batches of the leader's log: already decided, offsets already assigned."""
+
+
+class KeptBatch(NamedTuple):
+    """Where a producer's batch went."""
+
+    first_sequence: int
+    last_sequence: int
+    first_offset: int
+    last_offset: int
+    timestamp_ms: int
+
+
+class EndMarker(NamedTuple):
+    """The end of a transaction, as a control batch records it."""
+
+    coordinator_epoch: int
+    timestamp_ms: int
+
+
+class Producer:
+    """One producer id in one partition."""
+
+    __slots__ = (
+        "batches",
+        "coordinator_epoch",
+        "current_txn_first_offset",
+        "last_timestamp_ms",
+        "producer_epoch",
+        "producer_id",
+    )
+
+    def __init__(
+        self,
+        producer_id: int,
+        producer_epoch: int = NO_EPOCH,
+        batches: Iterable[KeptBatch] = (),
+        *,
+        last_timestamp_ms: int = -1,
+        coordinator_epoch: int = -1,
+        current_txn_first_offset: int = NO_TRANSACTION,
+    ) -> None:
+        self.producer_id = producer_id
+        self.producer_epoch = producer_epoch
+        self.batches = list(batches)
+        self.last_timestamp_ms = last_timestamp_ms
+        self.coordinator_epoch = coordinator_epoch
+        self.current_txn_first_offset = current_txn_first_offset
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the producer's last record, or -1."""
+        return self.batches[-1].last_sequence if self.batches else -1
+
+    @property
+    def last_offset(self) -> int:
+        """Offset of the producer's last record, or -1."""
+        return self.batches[-1].last_offset if self.batches else NO_OFFSET
+
+    def copy(self) -> Producer:
+        return Producer(
+            self.producer_id,
+            self.producer_epoch,
+            self.batches,
+            last_timestamp_ms=self.last_timestamp_ms,
+            coordinator_epoch=self.coordinator_epoch,
+            current_txn_first_offset=self.current_txn_first_offset,
+        )
+
+    def find_duplicate(self, header: BatchHeader) -> KeptBatch | None:
+        """The kept batch that this one repeats."""
+        if header.producer_epoch == self.producer_epoch:
+            first, last = header.base_sequence, header.last_sequence
+            for batch in self.batches:
+                if batch[0] == first and batch[1] == last:
+                    return batch
+        return None
+
+    def check_epoch(self, producer_epoch: int) -> None:
+        """Refuse a producer that a newer instance has replaced."""
+        if producer_epoch < self.producer_epoch:
+            raise InvalidProducerEpoch(
+                f"Producer {self.producer_id} has epoch {producer_epoch}, "
+                f"but epoch {self.producer_epoch} has already written"
+            )
+
+    def check_sequence(self, header: BatchHeader) -> None:
+        """Refuse a batch that doesn't follow the producer's last one.
+
+        A producer of whom nothing is known (new, expired, or all its records deleted) may start
+        anywhere; a new epoch starts at 0.
+        """
+        if self.producer_epoch == NO_EPOCH:
+            return
+        first = header.base_sequence
+        if header.producer_epoch != self.producer_epoch:
+            expected = 0
+        else:
+            # Without kept batches (after an end marker only) the sequence starts at 0, too.
+            last = self.last_sequence
+            expected = 0 if last == MAX_SEQUENCE else last + 1
+        if first != expected:
+            raise OutOfOrderSequence(
+                f"Producer {self.producer_id}, epoch {header.producer_epoch}: sequence {first} "
+                f"where {expected} was expected"
+            )
+
+    def check_transaction(self, header: BatchHeader) -> None:
+        """Refuse a plain batch while the producer's transaction is open."""
+        if self.current_txn_first_offset != NO_TRANSACTION and not header.is_transactional:
+            raise InvalidTransactionState(
+                f"Producer {self.producer_id} has an open transaction; its batch is not part of it"
+            )
+
+    def add(self, header: BatchHeader, first_offset: int, max_timestamp_ms: int) -> None:
+        """Take note of an accepted batch."""
+        self._set_epoch(header.producer_epoch)
+        batches = self.batches
+        if len(batches) == BATCHES_KEPT:
+            del batches[0]
+        batches.append(
+            KeptBatch(
+                header.base_sequence,
+                header.last_sequence,
+                first_offset,
+                first_offset + header.last_offset_delta,
+                max_timestamp_ms,
+            )
+        )
+        self.last_timestamp_ms = max_timestamp_ms
+        if header.is_transactional and self.current_txn_first_offset == NO_TRANSACTION:
+            self.current_txn_first_offset = first_offset
+
+    def check_marker(self, producer_epoch: int, marker: EndMarker) -> None:
+        """Refuse a marker of a replaced producer or a replaced coordinator."""
+        self.check_epoch(producer_epoch)
+        if marker.coordinator_epoch < self.coordinator_epoch:
+            raise TransactionCoordinatorFenced(
+                f"Marker for producer {self.producer_id} of coordinator epoch "
+                f"{marker.coordinator_epoch}, but {self.coordinator_epoch} has already written"
+            )
+
+    def end_transaction(self, producer_epoch: int, marker: EndMarker) -> None:
+        """Take note of the end of the producer's transaction."""
+        self._set_epoch(producer_epoch)
+        self.coordinator_epoch = marker.coordinator_epoch
+        self.last_timestamp_ms = marker.timestamp_ms
+        self.current_txn_first_offset = NO_TRANSACTION
+
+    def _set_epoch(self, producer_epoch: int) -> None:
+        if producer_epoch != self.producer_epoch:
+            self.batches.clear()
+            self.producer_epoch = producer_epoch
+
+
+class Producers:
+    """All producers of a partition, up to the log offset ``end_offset``."""
+
+    __slots__ = ("_by_id", "end_offset")
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Producer] = {}
+        self.end_offset = 0
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Producer]:
+        return iter(self._by_id.values())
+
+    def get(self, producer_id: int) -> Producer | None:
+        """What is known of a producer."""
+        return self._by_id.get(producer_id)
+
+    def put(self, producer: Producer) -> None:
+        self._by_id[producer.producer_id] = producer
+
+    def clear(self) -> None:
+        self._by_id.clear()
+
+    def first_unstable_offset(self) -> int | None:
+        """Where the first open transaction starts."""
+        open_at = [
+            producer.current_txn_first_offset
+            for producer in self._by_id.values()
+            if producer.current_txn_first_offset != NO_TRANSACTION
+        ]
+        return min(open_at, default=None)
+
+    def replay(self, header: BatchHeader, marker: EndMarker | None) -> None:
+        """Take note of a batch that is in the log already; nothing is refused."""
+        if header.producer_id < 0:
+            return
+        producer = self._by_id.get(header.producer_id)
+        if producer is None:
+            producer = self._by_id[header.producer_id] = Producer(header.producer_id)
+        if not header.is_control:
+            producer.add(header, header.base_offset, header.max_timestamp_ms)
+        elif marker is not None:
+            producer.end_transaction(header.producer_epoch, marker)
+
+    def remove_expired(self, now_ms: int, expiration_ms: int) -> None:
+        """Forget producers that wrote nothing for long and have no open transaction."""
+        expired = [
+            producer.producer_id
+            for producer in self._by_id.values()
+            if now_ms - producer.last_timestamp_ms >= expiration_ms
+            and producer.current_txn_first_offset == NO_TRANSACTION
+        ]
+        for producer_id in expired:
+            del self._by_id[producer_id]
+
+
+class StagedAppend:
+    """The producers as they will be once an append is on disk; nothing changes before `commit`."""
+
+    __slots__ = ("_changed", "_origin", "_producers")
+
+    def __init__(self, producers: Producers, origin: AppendOrigin) -> None:
+        self._producers = producers
+        self._origin = origin
+        self._changed: dict[int, Producer] = {}
+
+    def stage(
+        self,
+        header: BatchHeader,
+        first_offset: int,
+        max_timestamp_ms: int,
+        marker: EndMarker | None,
+    ) -> KeptBatch | None:
+        """Check one batch; returns the batch it repeats, in which case nothing may be appended.
+
+        Raises:
+            InvalidProducerEpoch, OutOfOrderSequence, InvalidTransactionState,
+            TransactionCoordinatorFenced: as Kafka does.
+        """
+        producer_id = header.producer_id
+        producer = self._changed.get(producer_id)
+        if producer is None:
+            known = self._producers.get(producer_id)
+            producer = Producer(producer_id) if known is None else known.copy()
+        if header.is_control:
+            if marker is not None:
+                if self._origin is not AppendOrigin.REPLICATION:
+                    producer.check_marker(header.producer_epoch, marker)
+                producer.end_transaction(header.producer_epoch, marker)
+        else:
+            if self._origin is AppendOrigin.CLIENT:
+                duplicate = producer.find_duplicate(header)
+                if duplicate is not None:
+                    return duplicate
+            if self._origin is not AppendOrigin.REPLICATION:
+                producer.check_epoch(header.producer_epoch)
+            if self._origin is AppendOrigin.CLIENT:
+                producer.check_sequence(header)
+            producer.check_transaction(header)
+            producer.add(header, first_offset, max_timestamp_ms)
+        self._changed[producer_id] = producer
+        return None
+
+    def commit(self) -> None:
+        """The append is on disk."""
+        for producer in self._changed.values():
+            self._producers.put(producer)

@@ -1,0 +1,64 @@
+"""A run of batches of a log, where they lie in their file."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from ottla.log.segment import Segment
+from ottla.ports.disk import File
+
+
+class LogSlice:
+    """What a read found: ``size_bytes`` from ``position`` of a segment's file.
+
+    The file stays open while the slice lives, even when retention deletes the segment meanwhile.
+    ``release`` it when sent; a slice that is forgotten releases itself.
+    """
+
+    __slots__ = ("_segment", "first_offset", "position", "size_bytes")
+
+    def __init__(
+        self, segment: Segment | None, position: int, size_bytes: int, first_offset: int
+    ) -> None:
+        self._segment = segment
+        if segment is not None:
+            segment.hold()
+        self.position = position
+        self.size_bytes = size_bytes
+        self.first_offset = first_offset
+        """Base offset of the first batch; the offset asked for when the slice is empty."""
+
+    @property
+    def file(self) -> File | None:
+        """The segment's file; ``None`` for an empty or a released slice."""
+        return None if self._segment is None else self._segment.file
+
+    def fileno(self) -> int | None:
+        """The descriptor for ``sendfile``, or ``None`` where there is none."""
+        return None if self._segment is None else self._segment.file.fileno()
+
+    def read(self) -> bytes:
+        """The bytes. Raises ``OSError`` as the disk does."""
+        if self._segment is None:
+            return b""
+        return self._segment.file.read(self.size_bytes, self.position)
+
+    def release(self) -> None:
+        """The slice isn't used any more."""
+        if self._segment is not None:
+            self._segment.release()
+            self._segment = None
+
+    def __enter__(self) -> LogSlice:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        self.release()

@@ -1,0 +1,50 @@
+"""When a segment is full or old enough for a new one."""
+
+from __future__ import annotations
+
+import zlib
+
+from ottla.log.config import LogConfig
+from ottla.log.indexes import TIME_ENTRY_SIZE
+from ottla.log.segment import Segment
+
+
+def is_roll_due(
+    active: Segment,
+    config: LogConfig,
+    *,
+    size_bytes: int,
+    batch_count: int,
+    last_offset: int,
+    max_timestamp_ms: int,
+    now_ms: int,
+) -> bool:
+    """Whether an append of these batches should go to a new segment.
+
+    A segment's age counts from its first batch's timestamp to the newest one's, so that segments
+    cover about ``segment.ms`` of the records' time even when old records are loaded in bulk.
+    """
+    present_bytes = active.size_bytes
+    if present_bytes == 0:
+        return False
+    # Each batch adds one entry at most; time entries are the larger ones.
+    entry_count = len(active.time_index) + batch_count
+    if (
+        present_bytes + size_bytes > config.segment_bytes
+        or entry_count * TIME_ENTRY_SIZE > config.segment_index_bytes
+        or not active.can_hold(last_offset)
+    ):
+        return True
+    limit_ms = config.segment_ms - _jitter_ms(active, config)
+    first_timestamp_ms = active.first_timestamp_ms()
+    if first_timestamp_ms < 0:
+        return now_ms - active.created_ms > limit_ms
+    return max_timestamp_ms - first_timestamp_ms > limit_ms
+
+
+def _jitter_ms(segment: Segment, config: LogConfig) -> int:
+    """Up to ``segment.jitter.ms``, the same at every look: segments shouldn't roll together."""
+    most_ms = min(config.segment_jitter_ms, config.segment_ms)
+    if most_ms <= 0:
+        return 0
+    return zlib.crc32(segment.path("").encode()) % most_ms
