@@ -9,7 +9,11 @@ EXTENSIONS = [
     Extension(
         "ottla.records._native",
         ["src/ottla/records/_native.pyx"],
-        depends=["src/ottla/records/_native_encode.pxi", "src/ottla/records/_crc32c.h"],
+        depends=[
+            "src/ottla/records/_native_walk.pxi",
+            "src/ottla/records/_native_encode.pxi",
+            "src/ottla/records/_crc32c.h",
+        ],
         extra_compile_args=["-O3"],
         optional=True,
     ),

@@ -31,6 +31,12 @@ cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object, Py_ssize_t*) except NULL
     object PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
 
+cdef extern from "stdint.h":
+    const int64_t INT64_MAX
+
+cdef extern from *:
+    void __builtin_prefetch(const void*) nogil
+
 cdef extern from "_crc32c.h":
     int ottla_crc32c_prepare() nogil
     uint32_t ottla_crc32c(uint32_t, const uint8_t*, size_t) nogil
@@ -44,8 +50,6 @@ cdef Py_ssize_t _RELEASE_GIL_BYTES = 65536
 cdef Py_ssize_t _HEADER_SIZE_BYTES = 61
 cdef Py_ssize_t _LENGTH_OVERHEAD_BYTES = 12
 cdef Py_ssize_t _ATTRIBUTES_POSITION = 21
-cdef int64_t _NO_TIMESTAMP_MS = -1
-cdef int64_t _MAX_INT64 = 0x7FFFFFFFFFFFFFFF
 cdef Py_ssize_t _MAX_BATCH_BYTES = 0x7FFFFFFF
 
 cdef enum:
@@ -53,6 +57,7 @@ cdef enum:
     CODEC_MASK = 0x07
     LOG_APPEND_TIME_FLAG = 0x08
     MAGIC = 2
+    NO_TIMESTAMP_MS = -1
 
 # The reasons of ``rejection``, as constants: a reason that could be OK would cost checks.
 cdef enum:
@@ -149,211 +154,9 @@ cdef object _header_object(Header* header):
     )
 
 
-# --- records ---
+# --- one record after the other ---
 
-cdef struct Fields:
-    const uint8_t* end
-    int64_t timestamp_delta_ms
-    int32_t offset_delta
-    int32_t key_size
-    int32_t value_size
-    const uint8_t* key
-    const uint8_t* value
-    const uint8_t* header_count
-
-
-cdef struct Walk:
-    int reason
-    int32_t index
-    int64_t min_timestamp_ms
-    int64_t max_timestamp_ms
-    int32_t first_null_key
-
-
-cdef int _unsigned_tail(
-    const uint8_t** at, const uint8_t* end, int max_bytes, uint64_t* out
-) noexcept nogil:
-    """Read an unsigned varint of more than one byte, or find out why not."""
-    cdef const uint8_t* position = at[0]
-    cdef uint64_t number = 0
-    cdef uint8_t byte
-    cdef int shift = 0, count
-    for count in range(max_bytes):
-        if position >= end:
-            return RECORD_ENDS_EARLY
-        byte = position[0]
-        number |= <uint64_t>(byte & 0x7F) << shift
-        shift += 7
-        position += 1
-        if byte < 0x80:
-            at[0] = position
-            out[0] = number
-            return OK
-    return VARINT
-
-
-cdef inline int _varint32(
-    const uint8_t** at, const uint8_t* end, int32_t* out
-) noexcept nogil:
-    cdef const uint8_t* position = at[0]
-    cdef uint64_t wide
-    cdef uint32_t raw
-    cdef int reason
-    if end - position >= 2 and (position[0] & position[1] & 0x80) == 0:
-        if position[0] < 0x80:
-            raw = position[0]
-            at[0] = position + 1
-        else:
-            raw = (position[0] & 0x7F) | (<uint32_t>position[1] << 7)
-            at[0] = position + 2
-    else:
-        reason = _unsigned_tail(at, end, 5, &wide)
-        if reason != OK:
-            return reason
-        raw = <uint32_t>wide
-    out[0] = <int32_t>((raw >> 1) ^ (0 - (raw & 1)))
-    return OK
-
-
-cdef inline int _varint64(
-    const uint8_t** at, const uint8_t* end, int64_t* out
-) noexcept nogil:
-    cdef const uint8_t* position = at[0]
-    cdef uint64_t raw
-    cdef int reason
-    if position < end and position[0] < 0x80:
-        raw = position[0]
-        at[0] = position + 1
-    else:
-        reason = _unsigned_tail(at, end, 10, &raw)
-        if reason != OK:
-            return reason
-    out[0] = <int64_t>((raw >> 1) ^ (0 - (raw & 1)))
-    return OK
-
-
-cdef inline int _read_size(
-    const uint8_t** at, const uint8_t* end, int32_t minimum, int bad_size, int32_t* size
-) noexcept nogil:
-    cdef int reason = _varint32(at, end, size)
-    if reason != OK:
-        return reason
-    if size[0] < minimum or size[0] > end - at[0]:
-        return bad_size
-    return OK
-
-
-cdef inline int _read_fields(
-    const uint8_t** at, const uint8_t* end, Fields* fields
-) noexcept nogil:
-    """Read one record up to its headers."""
-    cdef int32_t length = 0
-    cdef int reason = _varint32(at, end, &length)
-    if reason != OK:
-        return reason
-    if length < 0 or length > end - at[0]:
-        return RECORD_LENGTH
-    cdef const uint8_t* position = at[0]
-    cdef const uint8_t* record_end = position + length
-    fields.end = record_end
-    if length == 0:
-        return RECORD_ENDS_EARLY
-    position += 1  # the record's own attributes are unused
-    reason = _varint64(&position, record_end, &fields.timestamp_delta_ms)
-    if reason != OK:
-        return reason
-    reason = _varint32(&position, record_end, &fields.offset_delta)
-    if reason != OK:
-        return reason
-    reason = _read_size(&position, record_end, -1, KEY_SIZE, &fields.key_size)
-    if reason != OK:
-        return reason
-    fields.key = position
-    if fields.key_size > 0:
-        position += fields.key_size
-    reason = _read_size(&position, record_end, -1, VALUE_SIZE, &fields.value_size)
-    if reason != OK:
-        return reason
-    fields.value = position
-    if fields.value_size > 0:
-        position += fields.value_size
-    fields.header_count = position
-    return OK
-
-
-cdef inline int _read_header_count(
-    const uint8_t** at, const uint8_t* end, int32_t* count
-) noexcept nogil:
-    cdef int reason = _varint32(at, end, count)
-    if reason != OK:
-        return reason
-    if count[0] < 0 or count[0] > end - at[0]:
-        return HEADER_COUNT
-    return OK
-
-
-cdef inline int _skip_headers(Fields* fields) noexcept nogil:
-    cdef const uint8_t* position = fields.header_count
-    cdef int32_t count = 0, size = 0, index
-    if fields.end - position == 1 and position[0] == 0:
-        return OK
-    cdef int reason = _read_header_count(&position, fields.end, &count)
-    if reason != OK:
-        return reason
-    for index in range(count):
-        reason = _read_size(&position, fields.end, 0, HEADER_KEY_SIZE, &size)
-        if reason != OK:
-            return reason
-        position += size
-        reason = _read_size(&position, fields.end, -1, HEADER_VALUE_SIZE, &size)
-        if reason != OK:
-            return reason
-        if size > 0:
-            position += size
-    return OK if position == fields.end else RECORD_GOES_ON
-
-
-cdef void _walk(
-    const uint8_t* position, const uint8_t* end, const Header* header, Walk* walk
-) noexcept nogil:
-    cdef Fields fields
-    cdef int64_t timestamp_ms, low = _MAX_INT64, high = _NO_TIMESTAMP_MS
-    cdef int32_t index
-    cdef int reason
-    walk.first_null_key = -1
-    walk.index = 0
-    if header.record_count < 0:
-        walk.reason = RECORD_COUNT
-        return
-    for index in range(header.record_count):
-        reason = _read_fields(&position, end, &fields)
-        if reason == OK and fields.offset_delta != index:
-            reason = OFFSET_DELTA
-        if reason == OK:
-            reason = _skip_headers(&fields)
-        if reason != OK:
-            walk.reason = reason
-            walk.index = index
-            return
-        if fields.key_size < 0 and walk.first_null_key < 0:
-            walk.first_null_key = index
-        timestamp_ms = <int64_t>(
-            <uint64_t>header.base_timestamp_ms + <uint64_t>fields.timestamp_delta_ms
-        )
-        if timestamp_ms > high:
-            high = timestamp_ms
-        if timestamp_ms < low and timestamp_ms != _NO_TIMESTAMP_MS:
-            low = timestamp_ms
-        position = fields.end
-    if position != end:
-        walk.reason = BATCH_GOES_ON
-        walk.index = header.record_count - 1 if header.record_count > 0 else 0
-        return
-    walk.reason = OK
-    if header.attributes & LOG_APPEND_TIME_FLAG:
-        low = high = header.max_timestamp_ms
-    walk.min_timestamp_ms = low if low != _MAX_INT64 else _NO_TIMESTAMP_MS
-    walk.max_timestamp_ms = high
+include "_native_walk.pxi"
 
 
 cdef object _walked(Walk* walk):
@@ -505,7 +308,7 @@ cdef list _decode(const uint8_t* position, const uint8_t* end, Header* header):
     if header.record_count < 0:
         raise invalid_record(RECORD_COUNT, 0)
     for index in range(header.record_count):
-        reason = _read_fields(&position, end, &fields)
+        reason = _read_fields(position, end, &fields)
         if reason == OK and not (
             last_offset_delta < fields.offset_delta <= header.last_offset_delta
         ):

@@ -1,4 +1,4 @@
-# The encoding half of _native.pyx, which includes it.
+# Encoding records; part of _native.pyx, which includes it.
 
 
 cdef inline int _varint_size(int64_t number) noexcept nogil:
@@ -68,9 +68,9 @@ cdef class RecordBuffer:
         self._max_bytes = min(max_bytes, _MAX_BATCH_BYTES)
         self._has_base_timestamp = base_timestamp_ms is not None
         self.base_timestamp_ms = (
-            base_timestamp_ms if base_timestamp_ms is not None else _NO_TIMESTAMP_MS
+            base_timestamp_ms if base_timestamp_ms is not None else NO_TIMESTAMP_MS
         )
-        self.max_timestamp_ms = _NO_TIMESTAMP_MS
+        self.max_timestamp_ms = NO_TIMESTAMP_MS
         self.last_offset_delta = -1
         self._reserve(0)
 
