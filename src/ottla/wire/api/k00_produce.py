@@ -2,7 +2,8 @@
 
 Version 7 allows zstd (KIP-110), 8 names the records that spoilt a batch (KIP-467), 10 tells the
 new leader beside an error (KIP-951), 12 adds partitions to the transaction by producing to them
-(KIP-890), and 13 speaks of topics by id (KIP-516).
+(KIP-890), and 13 speaks of topics by id (KIP-516). Versions 0 to 2 are gone, yet brokers list them
+in ApiVersions: librdkafka would refuse to produce otherwise (KAFKA-18659).
 """
 
 from __future__ import annotations

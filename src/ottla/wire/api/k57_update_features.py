@@ -1,6 +1,7 @@
 """UpdateFeatures (key 57): finalize the levels of features (KIP-584).
 
-Version 1 can only check, and names the kind of downgrade (KIP-778); 2 answers for all at once.
+Version 1 can check without changing anything, and names the kind of downgrade (KIP-778); 2 answers
+for all features at once.
 """
 
 from __future__ import annotations
