@@ -8,10 +8,13 @@ spread evenly. The start is drawn from entropy, or every first partition would s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ottla.metadata.image import BrokerRegistration
-from ottla.ports.entropy import Entropy
 from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.ports.entropy import Entropy
 
 
 def place_replicas(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ottla.metadata.config.coordinator_keys import COORDINATOR_KEYS
@@ -31,13 +30,15 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "log.flush.interval.ms": ("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
 }
 
-_LISTENER_PREFIX = re.compile(r"listener\.name\.[^.]*\.(.*)", re.DOTALL)
+_LISTENER_PREFIX = "listener.name."
 
 
 def without_listener(name: str) -> str | None:
     """The key that ``listener.name.<listener>.<key>`` overrides; None if it is no such key."""
-    match = _LISTENER_PREFIX.fullmatch(name)
-    return None if match is None else match[1]
+    if not name.startswith(_LISTENER_PREFIX):
+        return None
+    _, dot, key = name[len(_LISTENER_PREFIX) :].partition(".")
+    return key if dot else None
 
 
 def find_broker_key(name: str) -> ConfigKey | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ottla.metadata.config.resolve import ConfigResolver
 from ottla.metadata.controller.assignment import (
@@ -18,8 +18,10 @@ from ottla.metadata.controller.decision import Decision, RecordBudget
 from ottla.metadata.image import ClusterImage, PartitionImage, TopicImage
 from ottla.metadata.placement import place_replicas
 from ottla.metadata.records import PartitionChanged
-from ottla.ports.entropy import Entropy
 from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.ports.entropy import Entropy
 
 
 class NewPartitions(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ottla.metadata import topic_names
 from ottla.metadata.config.describe import DescribedConfig, describe_created_topic
@@ -27,8 +27,10 @@ from ottla.metadata.records import (
     PartitionChanged,
     TopicCreated,
 )
-from ottla.ports.entropy import Entropy
 from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.ports.entropy import Entropy
 
 
 class NewTopic(NamedTuple):
