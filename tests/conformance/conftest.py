@@ -242,6 +242,8 @@ class Member:
 
     def _read_events(self) -> None:
         for line in _lines_of(self._process.stdout):
+            if not line.startswith("{"):
+                continue  # a client's own log
             event = json.loads(line)
             if event["event"] == "assigned":
                 self.assignments.append(event["partitions"])

@@ -15,7 +15,6 @@ import pytest
 
 from ottla.testing.apache_kafka import (
     PEERS_DIRECTORY,
-    QUICK_START_FLAGS,
     java_command,
     run_tool,
 )
@@ -47,7 +46,6 @@ class ToolServer:
     def __init__(self) -> None:
         command = java_command(
             "ToolServer",
-            jvm_flags=[*QUICK_START_FLAGS, "-Dorg.apache.logging.log4j.level=ERROR"],
             extra_classpath=[PEERS_DIRECTORY / "java-classes"],
         )
         self._process = subprocess.Popen(

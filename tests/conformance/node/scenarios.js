@@ -135,7 +135,6 @@ const scenarios = {
     assert.equal(await offset(), '10')
     await admin.setOffsets({ groupId, topic, partitions: [{ partition: 0, offset: '4' }] })
     assert.equal(await offset(), '4')
-    await admin.resetOffsets({ groupId, topic, earliest: true })
     const { groups: listed } = await admin.listGroups()
     assert.ok(listed.some(each => each.groupId === groupId && each.protocolType === 'consumer'))
     const { groups: [described] } = await admin.describeGroups([groupId])
