@@ -6,15 +6,28 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from ottla.broker.configuration import BrokerConfiguration
 from ottla.broker.node import BrokerNode, StartError
+from ottla.ports.net import Address
 
-__all__ = ["StartError", "new_event_loop", "run"]
+__all__ = ["StartError", "StartedBroker", "new_event_loop", "run"]
 
 EXIT_STOPPED = 0
 EXIT_FORCED = 130
+
+
+class StartedBroker(NamedTuple):
+    """What to tell about a broker that listens."""
+
+    addresses: Mapping[str, Address]
+    """Where each listener, by its name, is bound."""
+    cluster_id: str
+
+
+OnStarted = Callable[[StartedBroker], None]
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -27,7 +40,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def run(configuration: BrokerConfiguration, on_started: Callable[[BrokerNode], None]) -> int:
+def run(configuration: BrokerConfiguration, on_started: OnStarted) -> int:
     """Run a broker until SIGTERM or Ctrl-C stops it cleanly; returns the process's exit code.
 
     A second Ctrl-C ends the process at once, as a crash would: nothing acknowledged is lost.
@@ -45,14 +58,12 @@ def run(configuration: BrokerConfiguration, on_started: Callable[[BrokerNode], N
         loop.close()
 
 
-async def _serve(
-    configuration: BrokerConfiguration, on_started: Callable[[BrokerNode], None]
-) -> int:
+async def _serve(configuration: BrokerConfiguration, on_started: OnStarted) -> int:
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
     node = BrokerNode(configuration)
     if await _start_unless(stopping, node):
-        on_started(node)
+        on_started(StartedBroker(node.addresses, node.cluster.image.cluster_id))
         # What starting made lives as long as the process: the collector need not look at it again.
         gc.freeze()
         gc.enable()

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 
 import pytest
 
 from ottla.broker.configuration import configuration_of
+from ottla.broker.process import StartedBroker
 from ottla.cli.banner import announce, banner
 from ottla.cli.log_output import JsonFormatter
 from ottla.ports.net import Address
 
 
-class Started:
+def listening(**addresses: Address) -> StartedBroker:
     """A broker that listens at the given addresses."""
-
-    def __init__(self, **addresses: Address) -> None:
-        self.addresses: Mapping[str, Address] = addresses
-        self.cluster_id = "abcdefghijklmnopqrstuv"
+    return StartedBroker(addresses, "abcdefghijklmnopqrstuv")
 
 
 CONFIGURATION = configuration_of({"log.dirs": "/data/one"}, origin="test")
 
 
 def test_the_banner_says_where_what_and_how_to_try() -> None:
-    text = banner(Started(PLAINTEXT=Address("127.0.0.1", 40001)), CONFIGURATION, coloured=False)
+    text = banner(listening(PLAINTEXT=Address("127.0.0.1", 40001)), CONFIGURATION, coloured=False)
     assert "listens on 127.0.0.1:40001" in text
     assert "/data/one" in text
     assert "abcdefghijklmnopqrstuv" in text
@@ -36,7 +33,7 @@ def test_the_banner_says_where_what_and_how_to_try() -> None:
 
 
 def test_colours_only_decorate() -> None:
-    started = Started(PLAINTEXT=Address("127.0.0.1", 1))
+    started = listening(PLAINTEXT=Address("127.0.0.1", 1))
     coloured = banner(started, CONFIGURATION, coloured=True)
     plain = coloured.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "")
     assert plain == banner(started, CONFIGURATION, coloured=False) != coloured
@@ -47,19 +44,19 @@ def test_colours_only_decorate() -> None:
     [("0.0.0.0", "127.0.0.1:5"), ("", "127.0.0.1:5"), ("::", "[::1]:5"), ("::1", "[::1]:5")],
 )
 def test_what_to_try_can_be_connected_to(listened: str, tried: str) -> None:
-    text = banner(Started(PLAINTEXT=Address(listened, 5)), CONFIGURATION, coloured=False)
+    text = banner(listening(PLAINTEXT=Address(listened, 5)), CONFIGURATION, coloured=False)
     assert f"-b {tried} " in text
 
 
 def test_every_listener_is_shown() -> None:
-    started = Started(PLAINTEXT=Address("127.0.0.1", 1), OTHER=Address("::1", 2))
+    started = listening(PLAINTEXT=Address("127.0.0.1", 1), OTHER=Address("::1", 2))
     assert "127.0.0.1:1, [::1]:2" in banner(started, CONFIGURATION, coloured=False)
 
 
 def test_programs_get_one_listening_event_for_each_listener(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    started = Started(PLAINTEXT=Address("127.0.0.1", 1), OTHER=Address("::1", 2))
+    started = listening(PLAINTEXT=Address("127.0.0.1", 1), OTHER=Address("::1", 2))
     with caplog.at_level(logging.INFO, "ottla.broker"):
         announce(started, CONFIGURATION, "json")
     events = [json.loads(JsonFormatter().format(record)) for record in caplog.records]

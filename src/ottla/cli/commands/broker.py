@@ -79,7 +79,6 @@ def _run(values: FlagValues) -> int:
 
 
 def _start(values: FlagValues, log_format: str) -> int:
-    import logging
     import os
 
     from ottla.broker.configuration import Flags, load_configuration
@@ -94,10 +93,7 @@ def _start(values: FlagValues, log_format: str) -> int:
         properties_file=_single(values, "--config"),
     )
     configuration = load_configuration(flags, os.environ)
-    logger = logging.getLogger("ottla.configuration")
-    for warning in configuration.warnings:
-        logger.warning(warning)
-    return run(configuration, lambda node: announce(node, configuration, log_format))
+    return run(configuration, lambda started: announce(started, configuration, log_format))
 
 
 def _report(error: ConfigurationError | StartError, log_format: str) -> None:
