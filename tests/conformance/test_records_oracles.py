@@ -11,7 +11,7 @@ import aiokafka.record.default_records as aiokafka_records
 import kafka.codec
 import kafka.record.default_records as kafka_python_records
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ottla.records.batch import read_header
@@ -84,6 +84,7 @@ def read_by(oracle: Module, batch: bytes) -> list[Record]:
 
 
 @pytest.mark.parametrize(("oracle", "codecs"), ORACLES)
+@settings(deadline=None)
 @given(records=RECORDS)
 def test_uncompressed_batches_are_identical(
     oracle: Module, codecs: Module, records: list[Record]

@@ -80,6 +80,7 @@ def sealed(payload: bytes, record_count: int, attributes: int) -> bytes:
     return with_right_crc(header + payload)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\xff" * 61)
 def test_arbitrary_bytes(native: ModuleType, data: bytes) -> None:
@@ -91,7 +92,7 @@ def test_arbitrary_bytes(native: ModuleType, data: bytes) -> None:
             pass
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=120), st.integers(1, 4), st.sampled_from([0, 0, 0x08, *range(1, 8)]))
 def test_arbitrary_records(
     native: ModuleType, payload: bytes, record_count: int, attributes: int

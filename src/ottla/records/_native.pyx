@@ -13,9 +13,9 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.list cimport PyList_Append
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -305,6 +305,8 @@ cdef list _decode(const uint8_t* position, const uint8_t* end, Header* header):
     cdef int reason
     cdef bint log_append_time = header.attributes & LOG_APPEND_TIME_FLAG
     cdef list records = []
+    cdef object timestamp = header.base_timestamp_ms
+    cdef int64_t timestamp_of_object = header.base_timestamp_ms
     if header.record_count < 0:
         raise invalid_record(RECORD_COUNT, 0)
     for index in range(header.record_count):
@@ -323,7 +325,10 @@ cdef list _decode(const uint8_t* position, const uint8_t* end, Header* header):
                 <uint64_t>header.base_timestamp_ms + <uint64_t>fields.timestamp_delta_ms
             )
         offset = <int64_t>(<uint64_t>header.base_offset + <uint64_t>last_offset_delta)
-        PyList_Append(records, _record(offset, timestamp_ms, &fields, index))
+        if timestamp_ms != timestamp_of_object:
+            timestamp = timestamp_ms
+            timestamp_of_object = timestamp_ms
+        PyList_Append(records, _record(offset, timestamp, &fields, index))
         position = fields.end
     if position != end:
         raise invalid_record(
@@ -341,7 +346,7 @@ cdef inline void _set_item(object target, Py_ssize_t index, object item):
     PyTuple_SET_ITEM(target, index, item)
 
 
-cdef object _record(int64_t offset, int64_t timestamp_ms, Fields* fields, int32_t index):
+cdef object _record(object offset, object timestamp, Fields* fields, int32_t index):
     cdef object headers
     if fields.end - fields.header_count == 1 and fields.header_count[0] == 0:
         headers = ()
@@ -349,10 +354,8 @@ cdef object _record(int64_t offset, int64_t timestamp_ms, Fields* fields, int32_
         headers = _headers(fields, index)
     cdef object key = _bytes(fields.key, fields.key_size)
     cdef object value = _bytes(fields.value, fields.value_size)
-    cdef object record_offset = offset
-    cdef object timestamp = timestamp_ms
     cdef object made = (<PyTypeObject*>Record).tp_alloc(<type>Record, 5)
-    _set_item(made, 0, record_offset)
+    _set_item(made, 0, offset)
     _set_item(made, 1, timestamp)
     _set_item(made, 2, key)
     _set_item(made, 3, value)

@@ -96,16 +96,37 @@ cdef class RecordBuffer:
         key,
         value,
         headers=(),
-        int64_t timestamp_ms=-1,
+        int64_t timestamp_ms=NO_TIMESTAMP_MS,
         int64_t offset_delta=-1,
     ):
+        if offset_delta == -1:
+            offset_delta = <int64_t>self.last_offset_delta + 1
+        return self._append_objects(key, value, headers, timestamp_ms, offset_delta)
+
+    def extend(self, records, int64_t base_offset):
+        cdef int64_t offset
+        for record in records:
+            if not isinstance(record, Record):
+                raise TypeError(f"{type(record).__name__} is not a Record")
+            offset = <object>PyTuple_GET_ITEM(record, 0)
+            if not self._append_objects(
+                <object>PyTuple_GET_ITEM(record, 2),
+                <object>PyTuple_GET_ITEM(record, 3),
+                <object>PyTuple_GET_ITEM(record, 4),
+                <object>PyTuple_GET_ITEM(record, 1),
+                offset - base_offset,
+            ):
+                return False
+        return True
+
+    cdef bint _append_objects(
+        self, object key, object value, object headers, int64_t timestamp_ms, int64_t offset_delta
+    ) except -1:
         cdef Py_buffer key_view, value_view
         cdef Py_ssize_t key_size, value_size
         if type(headers) is not tuple:
             headers = tuple(headers)
         cdef list encoded = _encoded_headers(<tuple>headers) if headers else None
-        if offset_delta == -1:
-            offset_delta = <int64_t>self.last_offset_delta + 1
         if not self.last_offset_delta < offset_delta <= 0x7FFFFFFF:
             raise ValueError(f"offset delta {offset_delta} after {self.last_offset_delta}")
         key_size = _get_bytes(key, &key_view)

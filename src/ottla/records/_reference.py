@@ -293,7 +293,20 @@ class RecordBuffer:
         (``BatchTooLarge``). Without ``offset_delta`` the record follows the last one directly;
         with it, it must be greater than the last one's (``ValueError``).
         """
-        offset_delta = self._next_offset_delta(offset_delta)
+        if offset_delta == -1:
+            offset_delta = self._last_offset_delta + 1
+        return self._append(key, value, headers, timestamp_ms, offset_delta)
+
+    def _append(
+        self,
+        key: BytesLike | None,
+        value: BytesLike | None,
+        headers: Iterable[tuple[str, BytesLike | None]],
+        timestamp_ms: int,
+        offset_delta: int,
+    ) -> bool:
+        if not self._last_offset_delta < offset_delta < 2**31:
+            raise ValueError(f"offset delta {offset_delta} after {self._last_offset_delta}")
         if timestamp_ms != _wrap_int64(timestamp_ms):
             raise OverflowError(f"timestamp {timestamp_ms} has more than 64 bits")
         base_timestamp_ms = self._base_timestamp_ms
@@ -325,12 +338,12 @@ class RecordBuffer:
         self._record_count += 1
         return True
 
-    def _next_offset_delta(self, offset_delta: int) -> int:
-        if offset_delta == -1:
-            offset_delta = self._last_offset_delta + 1
-        if not self._last_offset_delta < offset_delta < 2**31:
-            raise ValueError(f"offset delta {offset_delta} after {self._last_offset_delta}")
-        return offset_delta
+    def extend(self, records: Iterable[Record], base_offset: int) -> bool:
+        """Append records at their own offsets; ``False`` at the first without room."""
+        for offset, timestamp_ms, key, value, headers in records:
+            if not self._append(key, value, headers, timestamp_ms, offset - base_offset):
+                return False
+        return True
 
 
 def _write_varint(target: bytearray, number: int) -> None:

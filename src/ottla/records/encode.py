@@ -34,9 +34,10 @@ class BatchBuilder:
     ``append(key, value, headers=(), timestamp_ms=-1, offset_delta=-1)`` encodes one record and
     returns ``False``, changing nothing, when the batch would exceed ``max_bytes`` before
     compression (the first record always fits). Offset deltas count from 0 unless given.
+    ``extend(records, base_offset)`` appends ``Record`` objects at their own offsets.
     """
 
-    __slots__ = ("_records", "append")
+    __slots__ = ("_records", "append", "extend")
 
     def __init__(
         self, max_bytes: int = MAX_BATCH_BYTES, base_timestamp_ms: int | None = None
@@ -44,6 +45,7 @@ class BatchBuilder:
         self._records = backend.active.RecordBuffer(max_bytes, base_timestamp_ms)
         # Bound once: the native method is called without a Python frame in between.
         self.append = self._records.append
+        self.extend = self._records.extend
 
     @property
     def record_count(self) -> int:
@@ -140,16 +142,13 @@ def encode_batch(
     may pass no records at all, or a ``delete_horizon_ms`` (which replaces the base timestamp).
     Raises ``ValueError`` for offsets before ``base_offset`` or out of order.
     """
+    records = list(records)
+    if base_offset is None:
+        base_offset = records[0].offset if records else 0
     builder = BatchBuilder(base_timestamp_ms=delete_horizon_ms)
-    append = builder.append
-    for offset, timestamp_ms, key, value, headers in records:
-        if base_offset is None:
-            base_offset = offset
-        if offset < base_offset:
-            raise ValueError(f"offset {offset} is before the base offset {base_offset}")
-        append(key, value, headers, timestamp_ms, offset - base_offset)
+    builder.extend(records, base_offset)
     return builder.close(
-        base_offset=base_offset or 0,
+        base_offset=base_offset,
         codec=codec,
         level=level,
         leader_epoch=leader_epoch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ottla.records.batch import read_header
@@ -32,6 +32,7 @@ def record_lists(draw: st.DrawFn, gaps: bool = False) -> list[Record]:
     return records
 
 
+@settings(deadline=None)
 @given(record_lists(), st.sampled_from(Codec))
 def test_records_come_back(records: list[Record], codec: Codec) -> None:
     batch = encode_batch(records, codec=codec)
@@ -47,6 +48,7 @@ def test_records_come_back(records: list[Record], codec: Codec) -> None:
     assert checked.uncompressed_size_bytes == len(encode_batch(records))
 
 
+@settings(deadline=None)
 @given(record_lists(gaps=True), st.sampled_from(Codec))
 def test_gaps_of_compaction_come_back(records: list[Record], codec: Codec) -> None:
     batch = encode_batch(records, codec=codec)
@@ -56,6 +58,7 @@ def test_gaps_of_compaction_come_back(records: list[Record], codec: Codec) -> No
     assert header.last_offset == records[-1].offset
 
 
+@settings(deadline=None)
 @given(record_lists(), st.integers(0, 2**62))
 def test_log_append_time_overrides_the_records(records: list[Record], now_ms: int) -> None:
     batch = encode_batch(records, log_append_time_ms=now_ms)
