@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ottla.coordination.groups import commands
-from ottla.coordination.groups.classic import ClassicGroup
+from ottla.coordination.groups.classic import PREPARING_REBALANCE, ClassicGroup
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.shard import GroupShard
 from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply
@@ -119,6 +119,13 @@ class Desk:
     def wait(self, duration_ms: int) -> None:
         """Lets time pass."""
         self.runtime.advance_to(self.runtime.now_ms + duration_ms)
+
+    def end_join_phase(self, group_id: str = GROUP) -> None:
+        """Lets time pass until the timers have ended the join phase."""
+        while self.group(group_id).state is PREPARING_REBALANCE:
+            deadline_ms = self.runtime.next_deadline_ms()
+            assert deadline_ms is not None
+            self.runtime.advance_to(deadline_ms)
 
     def restart(self) -> None:
         """Crashes and loads again."""
@@ -352,7 +359,7 @@ class Desk:
     def stable_group(self, size: int = 1, **fields: Any) -> list[str]:
         """A group in its first generation, Stable; the leader's id first."""
         joins = [self.join_known(**fields) for _ in range(size)]
-        self.wait(SETTINGS.initial_rebalance_delay_ms * (2 if size > 1 else 1) + 60_000)
+        self.end_join_phase(fields.get("group_id", GROUP))
         return self.finish_sync([member_id for member_id, _ in joins])
 
     def finish_sync(self, member_ids: list[str], **fields: Any) -> list[str]:

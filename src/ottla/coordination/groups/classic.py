@@ -240,8 +240,8 @@ class ClassicGroup:
         if not self.members:
             self.protocol_type = event.protocol_type
         self.pending_members.pop(member.member_id, None)
-        if self.state is PREPARING_REBALANCE and self.previous_state is EMPTY:
-            self.has_new_members = self.has_new_members or member.is_new
+        if self.state is PREPARING_REBALANCE and member.member_id not in self.members:
+            self.has_new_members = True
         self._put(member)
         if self.leader_id is None:
             self.leader_id = member.member_id
@@ -266,7 +266,9 @@ class ClassicGroup:
         if old is not None:
             self._drop(old)
             del self.members[old.member_id]
-        self.pending_syncs.pop(event.old_member_id, None)
+        if event.old_member_id in self.pending_syncs:
+            del self.pending_syncs[event.old_member_id]
+            self.pending_syncs[event.member.member_id] = None
         if self.leader_id == event.old_member_id:
             self.leader_id = event.member.member_id
         self._put(event.member)

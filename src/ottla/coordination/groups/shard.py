@@ -40,7 +40,7 @@ from ottla.coordination.groups.group_log import (
 )
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.timers import OFFSET_EXPIRY_TIMER, TimerKey, TimerKind, session_timer
-from ottla.coordination.outcome import CoordinatorRecord, Outcome
+from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply
 from ottla.wire.api.k12_heartbeat import HeartbeatResponse
 from ottla.wire.api.k13_leave_group import LeaveGroupResponse
 from ottla.wire.api.k15_describe_groups import DescribeGroupsResponse
@@ -138,6 +138,22 @@ class GroupShard:
                 rebalance.prepare(Draft(group, self.settings, now_ms, outcome))
         self._schedule_expiry(outcome, now_ms)
         return outcome
+
+    def abandon(self, error: ErrorCode) -> list[Reply]:
+        """What all parked JoinGroups and SyncGroups get when the shard is about to be thrown away.
+
+        The runtime releases these at once: there is no record that could make them true.
+        """
+        replies = []
+        for group in self.groups.values():
+            for member in group.members.values():
+                join, sync = member.parked_join, member.parked_sync
+                if join is not None:
+                    response = responses.join_error(error, join.version, member.member_id)
+                    replies.append(Reply(join.token, response))
+                if sync is not None:
+                    replies.append(Reply(sync.token, responses.sync_error(error)))
+        return replies
 
     def _join_group(self, command: commands.JoinGroup, outcome: Outcome, now_ms: int) -> None:
         request = command.request
