@@ -105,6 +105,10 @@ class Disk(Protocol):
         """When a file was last written, in milliseconds since the Unix epoch."""
         ...
 
+    def space_bytes(self, path: str) -> tuple[int, int]:
+        """Total and usable bytes of the file system that holds ``path``; (-1, -1) if unknown."""
+        ...
+
     def lock_directory(self, path: str) -> DirectoryLock:
         """Take the directory's ``.lock`` file.
 
@@ -226,6 +230,10 @@ class SystemDisk:
 
     def modified_ms(self, path: str) -> int:
         return os.stat(path).st_mtime_ns // 1_000_000
+
+    def space_bytes(self, path: str) -> tuple[int, int]:
+        facts = os.statvfs(path)
+        return facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
 
     def lock_directory(self, path: str) -> SystemDirectoryLock:
         lock_path = os.path.join(path, ".lock")

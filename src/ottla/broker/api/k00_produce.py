@@ -1,0 +1,140 @@
+"""Produce: append each partition's batch; with ``acks=all`` answer once it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from ottla.broker.errors import EXPECTED_ERRORS, code_of, error_code_of
+from ottla.broker.partition import Partition
+from ottla.broker.produce import (
+    ACKS_ALL,
+    ACKS_LEADER,
+    ACKS_NONE,
+    DurableReply,
+    append_client_batch,
+)
+from ottla.log.errors import LogDirectoryFailed
+from ottla.wire.api.k00_produce import (
+    PartitionToProduce,
+    ProducedPartition,
+    ProducedTopic,
+    ProduceRequest,
+    ProduceResponse,
+    TopicToProduce,
+)
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.dispatch import RequestContext
+
+_FIRST_VERSION_WITH_TOPIC_IDS = 13
+
+# Partitions appended to, each with the end of its new records.
+_Appended = list[tuple[Partition, int]]
+
+
+def handle(
+    context: RequestContext, request: ProduceRequest
+) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+    appended: _Appended = []
+    now_ms = context.broker.clock.wall_ms()
+    topics = [
+        _produce_to_topic(context, request, topic, now_ms, appended) for topic in request.topic_data
+    ]
+    response = ProduceResponse(responses=topics)
+    if request.acks == ACKS_NONE:
+        _close_on_error(context, topics)
+        return None
+    if request.acks == ACKS_ALL and appended:
+        return _answer_when_durable(response, request.timeout_ms, appended)
+    return response
+
+
+def _produce_to_topic(
+    context: RequestContext,
+    request: ProduceRequest,
+    topic: TopicToProduce,
+    now_ms: int,
+    appended: _Appended,
+) -> ProducedTopic:
+    missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    name: str | None = topic.name
+    if context.version >= _FIRST_VERSION_WITH_TOPIC_IDS:
+        name = context.broker.partitions.topic_name(topic.topic_id)
+        missing = ErrorCode.UNKNOWN_TOPIC_ID
+    partitions = []
+    for wanted in topic.partition_data:
+        produced = ProducedPartition(index=wanted.index, error_code=0, base_offset=-1)
+        try:
+            if name is None:
+                raise ProtocolError(missing)
+            _produce_to_partition(context, request, name, wanted, produced, now_ms, appended)
+        except EXPECTED_ERRORS as error:
+            produced.error_code = error_code_of(error)
+            produced.error_message = str(error)
+        partitions.append(produced)
+    return ProducedTopic(name=topic.name, topic_id=topic.topic_id, partition_responses=partitions)
+
+
+def _produce_to_partition(
+    context: RequestContext,
+    request: ProduceRequest,
+    topic: str,
+    wanted: PartitionToProduce,
+    produced: ProducedPartition,
+    now_ms: int,
+    appended: _Appended,
+) -> None:
+    if request.acks not in (ACKS_ALL, ACKS_LEADER, ACKS_NONE):
+        raise ProtocolError(ErrorCode.INVALID_REQUIRED_ACKS)
+    partition = context.broker.partitions.find(topic, wanted.index)
+    if partition.is_internal:
+        raise ProtocolError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION, "clients may not write to an internal topic"
+        )
+    try:
+        result = append_client_batch(
+            partition,
+            cast("memoryview | None", wanted.records),
+            version=context.version,
+            acks=request.acks,
+            now_ms=now_ms,
+        )
+    except LogDirectoryFailed as failure:
+        context.broker.storage_failed(partition, failure)
+        raise
+    produced.base_offset = result.first_offset
+    produced.log_append_time_ms = result.log_append_time_ms
+    produced.log_start_offset = partition.log.log_start_offset
+    appended.append((partition, result.last_offset + 1))
+
+
+def _answer_when_durable(
+    response: ProduceResponse, timeout_ms: int, appended: _Appended
+) -> ProduceResponse | asyncio.Future[ProduceResponse]:
+    if all(partition.high_watermark >= end for partition, end in appended):
+        return response
+    reply = DurableReply(response, timeout_ms, _mark_not_durable)
+    for partition, end in appended:
+        reply.wait_for(partition, end)
+    reply.release()
+    return reply.future
+
+
+def _mark_not_durable(response: ProduceResponse, code: ErrorCode) -> None:
+    for topic in response.responses:
+        for partition in topic.partition_responses:
+            if not partition.error_code:
+                partition.error_code = code
+                partition.base_offset = -1
+
+
+def _close_on_error(context: RequestContext, topics: list[ProducedTopic]) -> None:
+    """With ``acks=0`` nothing can be answered: a closed connection makes the client refresh."""
+    for topic in topics:
+        for partition in topic.partition_responses:
+            if partition.error_code:
+                name = code_of(partition.error_code).name
+                context.session.refuse(f"produce with acks=0 failed: {name}")
+                return

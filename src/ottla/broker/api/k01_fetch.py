@@ -1,0 +1,122 @@
+"""Fetch: read batches below the high watermark, waiting for ``min_bytes`` when there are fewer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_partitions
+from ottla.broker.fetch_sessions import PartitionKey, TopicKey, WantedPartition
+from ottla.wire.api.k01_fetch import (
+    EpochEnd,
+    FetchedPartition,
+    FetchedTopic,
+    FetchRequest,
+    FetchResponse,
+)
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.dispatch import RequestContext
+    from ottla.broker.fetch_sessions import FetchTurn
+
+_FIRST_VERSION_WITH_TOPIC_IDS = 13
+_READ_COMMITTED = 1
+
+
+def handle(
+    context: RequestContext, request: FetchRequest
+) -> FetchResponse | asyncio.Future[FetchResponse]:
+    broker = context.broker
+    uses_topic_ids = context.version >= _FIRST_VERSION_WITH_TOPIC_IDS
+    try:
+        _refuse_followers(request)
+        turn = broker.fetch_sessions.begin(
+            request.session_id,
+            request.session_epoch,
+            list(_wanted(request, uses_topic_ids=uses_topic_ids)),
+            _forgotten(request, uses_topic_ids=uses_topic_ids),
+            now_ms=int(broker.connections.now() * 1000),
+            uses_topic_ids=uses_topic_ids,
+        )
+    except ProtocolError as error:
+        return FetchResponse(error_code=error.code, responses=[])
+    limits = FetchLimits(
+        min_bytes=request.min_bytes,
+        max_bytes=min(request.max_bytes, broker.fetch_max_bytes),
+        read_committed=request.isolation_level == _READ_COMMITTED,
+    )
+    results = read_partitions(broker.partitions, turn.wanted, limits)
+    if request.max_wait_ms <= 0 or not turn.wanted or limits.satisfied_by(results):
+        return _respond(turn, results)
+    parked = ParkedFetch(broker.partitions, turn, limits, _respond)
+    parked.park(results, request.max_wait_ms)
+    return parked.future
+
+
+def _refuse_followers(request: FetchRequest) -> None:
+    replica_id = request.replica_id
+    if request.replica_state is not None:
+        replica_id = request.replica_state.replica_id
+    if replica_id >= 0:
+        # Only a broker of the cluster may read as a replica; there is no other here
+        # (CVE-2018-1288: a forged one must not pass).
+        raise ProtocolError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+
+
+def _wanted(request: FetchRequest, *, uses_topic_ids: bool) -> Iterable[WantedPartition]:
+    for topic in request.topics:
+        topic_key: TopicKey = topic.topic_id if uses_topic_ids else topic.topic
+        for wanted in topic.partitions:
+            yield WantedPartition(
+                (topic_key, wanted.partition),
+                wanted.fetch_offset,
+                wanted.partition_max_bytes,
+                wanted.current_leader_epoch,
+                wanted.last_fetched_epoch,
+            )
+
+
+def _forgotten(request: FetchRequest, *, uses_topic_ids: bool) -> Iterable[PartitionKey]:
+    for topic in request.forgotten_topics_data:
+        topic_key: TopicKey = topic.topic_id if uses_topic_ids else topic.topic
+        for index in topic.partitions:
+            yield topic_key, index
+
+
+def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse:
+    if turn.is_incremental:
+        results = [result for result in results if result.has_news]
+    if turn.session is not None:
+        for result in results:
+            result.told()
+        turn.session.served([result.wanted.key for result in results if result.size_bytes])
+    topics: dict[TopicKey, FetchedTopic] = {}
+    for result in results:
+        topic_key, index = result.wanted.key
+        topic = topics.get(topic_key)
+        if topic is None:
+            topic = topics[topic_key] = (
+                FetchedTopic(topic=topic_key, partitions=[])
+                if isinstance(topic_key, str)
+                else FetchedTopic(topic_id=topic_key, partitions=[])
+            )
+        topic.partitions.append(_partition(index, result))
+    return FetchResponse(session_id=turn.session_id, responses=list(topics.values()))
+
+
+def _partition(index: int, result: PartitionResult) -> FetchedPartition:
+    fetched = FetchedPartition(
+        partition_index=index,
+        error_code=result.error_code,
+        high_watermark=result.high_watermark,
+        last_stable_offset=result.last_stable_offset,
+        log_start_offset=result.log_start_offset,
+        aborted_transactions=[] if result.read_committed else None,
+        records=result.records if result.records is not None else b"",
+    )
+    if result.diverging_epoch is not None:
+        epoch, end_offset = result.diverging_epoch
+        fetched.diverging_epoch = EpochEnd(epoch=epoch, end_offset=end_offset)
+    return fetched

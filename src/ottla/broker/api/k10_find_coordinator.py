@@ -1,0 +1,67 @@
+"""FindCoordinator: the broker that looks after a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.broker.errors import TRANSACTIONS_NOT_OFFERED
+from ottla.wire.api.k10_find_coordinator import (
+    Coordinator,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.dispatch import RequestContext
+
+_FIRST_VERSION_WITH_SEVERAL_KEYS = 4
+_GROUP = 0
+_TRANSACTION = 1
+_NO_NODE = -1
+
+
+async def handle(
+    context: RequestContext, request: FindCoordinatorRequest
+) -> FindCoordinatorResponse:
+    if context.version >= _FIRST_VERSION_WITH_SEVERAL_KEYS:
+        keys = request.coordinator_keys
+    else:
+        keys = [request.key]
+    code, message = await _availability(context, request.key_type)
+    coordinators = [_coordinator(context, key, code, message) for key in keys]
+    if context.version >= _FIRST_VERSION_WITH_SEVERAL_KEYS:
+        return FindCoordinatorResponse(coordinators=coordinators)
+    only = coordinators[0]
+    return FindCoordinatorResponse(
+        error_code=only.error_code,
+        error_message=only.error_message,
+        node_id=only.node_id,
+        host=only.host,
+        port=only.port,
+    )
+
+
+async def _availability(context: RequestContext, key_type: int) -> tuple[ErrorCode, str | None]:
+    if key_type == _TRANSACTION:
+        return TRANSACTIONS_NOT_OFFERED, "This broker offers no transactions."
+    if key_type != _GROUP:
+        return ErrorCode.INVALID_REQUEST, "This broker coordinates groups only."
+    try:
+        await context.broker.groups.ensure_topic()
+    except ProtocolError as error:
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)
+    return ErrorCode.NONE, None
+
+
+def _coordinator(
+    context: RequestContext, key: str, code: ErrorCode, message: str | None
+) -> Coordinator:
+    if code:
+        return Coordinator(
+            key=key, node_id=_NO_NODE, host="", port=-1, error_code=code, error_message=message
+        )
+    node = context.broker.this_node(context.session)
+    return Coordinator(
+        key=key, node_id=node.broker_id, host=node.host, port=node.port, error_code=0
+    )

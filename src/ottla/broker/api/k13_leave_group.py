@@ -1,0 +1,22 @@
+"""LeaveGroup: take members out of a classic group at once, without waiting for their sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.coordination.groups.commands import LeaveGroup
+from ottla.wire.api.k13_leave_group import LeaveGroupRequest, LeaveGroupResponse
+from ottla.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.dispatch import RequestContext
+
+
+async def handle(context: RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse:
+    try:
+        response: LeaveGroupResponse = await context.broker.groups.submit(
+            request.group_id, lambda token: LeaveGroup(token, request, context.version)
+        )
+    except ProtocolError as error:
+        return LeaveGroupResponse(error_code=error.code)
+    return response

@@ -1,0 +1,32 @@
+"""ListGroups: all groups of this broker, filtered by state and type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ottla.coordination.groups.commands import ListGroups
+from ottla.wire.api.k16_list_groups import ListGroupsRequest, ListGroupsResponse
+from ottla.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Any
+
+    from ottla.broker.dispatch import RequestContext
+
+
+async def handle(context: RequestContext, request: ListGroupsRequest) -> ListGroupsResponse:
+    groups = context.broker.groups
+
+    def command(token: asyncio.Future[Any]) -> ListGroups:
+        return ListGroups(token, request, context.version)
+
+    try:
+        responses = await groups.submit_to_each(
+            dict.fromkeys(range(groups.partition_count), command)
+        )
+    except ProtocolError as error:
+        return ListGroupsResponse(error_code=error.code, groups=[])
+    return ListGroupsResponse(
+        error_code=0, groups=[group for response in responses for group in response.groups]
+    )

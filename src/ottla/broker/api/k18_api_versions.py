@@ -1,0 +1,59 @@
+"""ApiVersions: which requests this broker answers, in which versions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ottla.broker.api import ADVERTISED
+from ottla.wire.api.k18_api_versions import (
+    ApiVersion,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeature,
+    SupportedFeature,
+)
+from ottla.wire.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from ottla.broker.dispatch import RequestContext
+
+_FIRST_VERSION_WITH_SOFTWARE = 3
+# KIP-511: what a client may call itself, since the names end up in metrics and logs.
+_SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+_MAX_SOFTWARE_LENGTH = 256
+
+
+def handle(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse:
+    if context.version >= _FIRST_VERSION_WITH_SOFTWARE:
+        for text in (request.client_software_name, request.client_software_version):
+            if len(text) > _MAX_SOFTWARE_LENGTH or not _SOFTWARE.fullmatch(text):
+                return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
+        context.session.client_software_name = request.client_software_name
+        context.session.client_software_version = request.client_software_version
+    return _response(context, ErrorCode.NONE)
+
+
+def unsupported_version(context: RequestContext) -> ApiVersionsResponse:
+    """The answer to a version of ApiVersions itself that this broker does not know."""
+    return _response(context, ErrorCode.UNSUPPORTED_VERSION)
+
+
+def _response(context: RequestContext, code: ErrorCode) -> ApiVersionsResponse:
+    features = context.broker.cluster.image.features
+    return ApiVersionsResponse(
+        error_code=code,
+        api_keys=[
+            ApiVersion(api_key=key, min_version=oldest, max_version=newest)
+            for key, (oldest, newest) in ADVERTISED.items()
+        ],
+        supported_features=[
+            SupportedFeature(name=name, min_version=level, max_version=level)
+            for name, level in features.items()
+        ],
+        finalized_features_epoch=0,
+        finalized_features=[
+            FinalizedFeature(name=name, max_version_level=level, min_version_level=level)
+            for name, level in features.items()
+        ],
+    )

@@ -1,0 +1,45 @@
+"""DeleteGroups: remove empty groups with their offsets (KIP-229)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ottla.coordination.groups.commands import DeleteGroups
+from ottla.coordination.groups.routing import split_by_partition
+from ottla.wire.api.k42_delete_groups import (
+    DeletedGroup,
+    DeleteGroupsRequest,
+    DeleteGroupsResponse,
+)
+from ottla.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Any
+
+    from ottla.broker.dispatch import RequestContext
+
+
+async def handle(context: RequestContext, request: DeleteGroupsRequest) -> DeleteGroupsResponse:
+    groups = context.broker.groups
+    try:
+        await groups.ensure_topic()
+        shares = split_by_partition(request.groups_names, groups.partition_count)
+        responses = await groups.submit_to_each(
+            {index: partial(_command, share, context.version) for index, share in shares.items()}
+        )
+    except ProtocolError as error:
+        return DeleteGroupsResponse(
+            results=[
+                DeletedGroup(group_id=group_id, error_code=error.code)
+                for group_id in request.groups_names
+            ]
+        )
+    return DeleteGroupsResponse(
+        results=[result for response in responses for result in response.results]
+    )
+
+
+def _command(group_ids: list[str], version: int, token: asyncio.Future[Any]) -> DeleteGroups:
+    return DeleteGroups(token, DeleteGroupsRequest(groups_names=group_ids), version)

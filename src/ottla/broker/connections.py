@@ -1,0 +1,97 @@
+"""All client connections: their limits, their idle times, their end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ottla.broker.session import Session
+
+_logger = logging.getLogger(__name__)
+
+# How often idle connections are looked for; the idle limit itself is minutes.
+_SWEEP_INTERVAL_S = 5.0
+
+
+class Connections:
+    """The sessions of one event loop.
+
+    Args:
+        max_connections: further connections are closed as they come (``max.connections``).
+        max_per_host: the same per client address (``max.connections.per.ip``).
+        max_idle_ms: a connection without traffic for this long is closed
+            (``connections.max.idle.ms``; negative: never).
+        on_closed: told of each session that ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_connections: int,
+        max_per_host: int,
+        max_idle_ms: int,
+        on_closed: Callable[[Session], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._max_connections = max_connections
+        self._max_per_host = max_per_host
+        self._max_idle_ms = max_idle_ms
+        self._on_closed = on_closed
+        self._sessions: set[Session] = set()
+        self._per_host: Counter[str] = Counter()
+        self._sweep_timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions)
+
+    def now(self) -> float:
+        """The event loop's time in seconds, cached by it per iteration."""
+        return self._loop.time()
+
+    def start(self) -> None:
+        """Begin closing idle connections."""
+        if self._max_idle_ms >= 0:
+            self._sweep_timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
+
+    def opened(self, session: Session) -> None:
+        """Admit a session, or close it when a limit is reached."""
+        host = session.client_host
+        session.last_active = self.now()
+        self._sessions.add(session)
+        self._per_host[host] += 1
+        if len(self._sessions) > self._max_connections:
+            session.refuse(f"max.connections={self._max_connections} is reached")
+        elif self._per_host[host] > self._max_per_host:
+            session.refuse(f"max.connections.per.ip={self._max_per_host} is reached")
+
+    def closed(self, session: Session) -> None:
+        """Forget a session."""
+        if session not in self._sessions:
+            return
+        self._sessions.discard(session)
+        host = session.client_host
+        self._per_host[host] -= 1
+        if not self._per_host[host]:
+            del self._per_host[host]
+        self._on_closed(session)
+
+    def close_all(self) -> None:
+        """End every session and the search for idle ones."""
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        for session in list(self._sessions):
+            session.close()
+
+    def _sweep(self) -> None:
+        limit = self.now() - self._max_idle_ms / 1000
+        for session in [each for each in self._sessions if each.last_active < limit]:
+            _logger.info("closing %s: idle for %d ms", session.client_host, self._max_idle_ms)
+            session.close()
+        self._sweep_timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)

@@ -1,0 +1,53 @@
+"""Removing files off the event loop: unlinking a cached segment of 256 MiB takes over 10 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+
+from ottla.ports.disk import Disk
+
+_logger = logging.getLogger(__name__)
+
+
+class Discard:
+    """Removes files and directories in a thread, each after its delay."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._loop = asyncio.get_running_loop()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def later(self, paths: Sequence[str], delay_ms: int) -> None:
+        """Remove ``paths`` once ``delay_ms`` have passed; what a stop leaves, the next start
+        removes."""
+        if not paths:
+            return
+
+        def begin() -> None:
+            self._timers.discard(timer)
+            threading.Thread(
+                target=self._remove, args=(paths,), name="discard", daemon=True
+            ).start()
+
+        timer = self._loop.call_later(delay_ms / 1000, begin)
+        self._timers.add(timer)
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            try:
+                if self._disk.is_directory(path):
+                    self._disk.remove_tree(path)
+                else:
+                    self._disk.remove(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                _logger.warning("can't remove %s: %s", path, error)

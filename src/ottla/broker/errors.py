@@ -1,0 +1,27 @@
+"""From any room's typed error to Kafka's code: the one place where they meet."""
+
+from __future__ import annotations
+
+from ottla.log.errors import LogError
+from ottla.records.errors import RecordsError
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+# What a request may run into that is the client's or the disk's doing; anything else is a bug.
+EXPECTED_ERRORS = (ProtocolError, RecordsError, LogError)
+
+
+def code_of(number: int) -> ErrorCode:
+    """The code of a number known to be Kafka's."""
+    # Its constructor takes a message too, which only the members' definitions give.
+    return ErrorCode(number)  # type: ignore[call-arg]
+
+
+def error_code_of(error: BaseException) -> ErrorCode:
+    """Kafka's code for an error; ``UNKNOWN_SERVER_ERROR`` for what is not a typed one."""
+    if isinstance(error, ProtocolError | RecordsError | LogError):
+        return code_of(error.code)
+    return ErrorCode.UNKNOWN_SERVER_ERROR
+
+
+# What asks for a transactional id is told at once and for good, instead of being made to retry.
+TRANSACTIONS_NOT_OFFERED = ErrorCode.UNSUPPORTED_VERSION

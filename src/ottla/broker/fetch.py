@@ -1,0 +1,227 @@
+"""Reading partitions for a fetch, and waiting until there is enough to read."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ottla.broker.errors import EXPECTED_ERRORS, error_code_of
+from ottla.broker.fetch_sessions import FetchTurn, WantedPartition
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.partition import Partition
+    from ottla.broker.partitions import Partitions
+    from ottla.log.reading import LogSlice
+
+_NONE = ErrorCode.NONE
+
+
+class FetchLimits:
+    """How much a fetch wants at least and at most, and how far it may read."""
+
+    __slots__ = ("max_bytes", "min_bytes", "read_committed")
+
+    def __init__(self, *, min_bytes: int, max_bytes: int, read_committed: bool) -> None:
+        self.min_bytes = min_bytes
+        self.max_bytes = max_bytes
+        self.read_committed = read_committed
+
+    def satisfied_by(self, results: Sequence[PartitionResult]) -> bool:
+        """Whether the client should be answered now: enough bytes, or an error it must know."""
+        total = 0
+        for result in results:
+            if result.error_code or result.diverging_epoch is not None:
+                return True
+            total += result.size_bytes
+        return total >= self.min_bytes
+
+
+class PartitionResult:
+    """What was read of one partition."""
+
+    __slots__ = (
+        "diverging_epoch",
+        "error_code",
+        "high_watermark",
+        "last_stable_offset",
+        "log_start_offset",
+        "read_committed",
+        "records",
+        "wanted",
+    )
+
+    def __init__(self, wanted: WantedPartition, *, read_committed: bool) -> None:
+        self.wanted = wanted
+        self.read_committed = read_committed
+        self.error_code: int = 0
+        self.high_watermark = -1
+        self.last_stable_offset = -1
+        self.log_start_offset = -1
+        self.records: LogSlice | None = None
+        self.diverging_epoch: tuple[int, int] | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        return self.records.size_bytes if self.records is not None else 0
+
+    @property
+    def has_news(self) -> bool:
+        """Whether an incremental reply must name this partition (KIP-227)."""
+        return bool(
+            self.error_code
+            or self.size_bytes
+            or self.diverging_epoch is not None
+            or self.wanted.told_high_watermark != self.high_watermark
+            or self.wanted.told_log_start_offset != self.log_start_offset
+        )
+
+    def told(self) -> None:
+        """The client is being told; an error is repeated until it is gone."""
+        self.wanted.told_high_watermark = -1 if self.error_code else self.high_watermark
+        self.wanted.told_log_start_offset = self.log_start_offset
+
+
+def read_partitions(
+    partitions: Partitions, wanted: Sequence[WantedPartition], limits: FetchLimits
+) -> list[PartitionResult]:
+    """Read each partition in turn until ``max_bytes`` are found.
+
+    The first batch found is returned even when it is larger than the limits (KIP-74): a consumer
+    must be able to get past it.
+    """
+    results = []
+    left_bytes = limits.max_bytes
+    found_any = False
+    for each in wanted:
+        result = PartitionResult(each, read_committed=limits.read_committed)
+        try:
+            partition = find_partition(partitions, each)
+            _read(partition, result, min(left_bytes, each.max_bytes), at_least_one=not found_any)
+        except EXPECTED_ERRORS as error:
+            result.error_code = error_code_of(error)
+        size_bytes = result.size_bytes
+        found_any = found_any or size_bytes > 0
+        left_bytes = max(0, left_bytes - size_bytes)
+        results.append(result)
+    return results
+
+
+def find_partition(partitions: Partitions, wanted: WantedPartition) -> Partition:
+    """The partition a fetch names, by id or by name, its leader epoch checked.
+
+    Raises:
+        ProtocolError: it is unknown here, offline, or the client's leader epoch is another.
+    """
+    topic_key, index = wanted.key
+    name: str | None
+    if isinstance(topic_key, uuid.UUID):
+        name = partitions.topic_name(topic_key)
+        if name is None:
+            raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
+    else:
+        name = topic_key
+    partition = partitions.find(name, index)
+    partition.check_leader_epoch(wanted.current_leader_epoch)
+    return partition
+
+
+def _read(
+    partition: Partition, result: PartitionResult, max_bytes: int, *, at_least_one: bool
+) -> None:
+    wanted = result.wanted
+    log = partition.log
+    result.high_watermark = partition.high_watermark
+    result.last_stable_offset = partition.last_stable_offset
+    result.log_start_offset = log.log_start_offset
+    if wanted.last_fetched_epoch >= 0:
+        epoch, end_offset = log.end_offset_for_epoch(wanted.last_fetched_epoch)
+        if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
+            result.diverging_epoch = (epoch, end_offset)
+            return
+    end_offset = partition.last_stable_offset if result.read_committed else partition.high_watermark
+    # Between the high watermark and the log's end nothing is out of range, only not yet visible.
+    if end_offset <= wanted.fetch_offset <= log.log_end_offset:
+        return
+    if max_bytes <= 0 and not at_least_one:
+        return
+    result.records = log.read(
+        wanted.fetch_offset, max_bytes, end_offset=end_offset, at_least_one_batch=at_least_one
+    )
+
+
+class ParkedFetch:
+    """A fetch that waits for ``min_bytes`` or its time to run out."""
+
+    __slots__ = (
+        "_limits",
+        "_observed",
+        "_partitions",
+        "_respond",
+        "_retry_is_due",
+        "_timer",
+        "_turn",
+        "future",
+    )
+
+    def __init__(
+        self,
+        partitions: Partitions,
+        turn: FetchTurn,
+        limits: FetchLimits,
+        respond: Callable[[FetchTurn, list[PartitionResult]], Any],
+    ) -> None:
+        self._partitions = partitions
+        self._turn = turn
+        self._limits = limits
+        self._respond = respond
+        self._observed: list[Partition] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry_is_due = False
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def park(self, results: Sequence[PartitionResult], max_wait_ms: int) -> None:
+        """Start waiting for any of the partitions to move."""
+        for result in results:
+            topic_key, index = result.wanted.key
+            name = (
+                self._partitions.topic_name(topic_key)
+                if isinstance(topic_key, uuid.UUID)
+                else topic_key
+            )
+            partition = self._partitions.get(name, index) if name is not None else None
+            if partition is not None:
+                partition.observe(self._moved)
+                self._observed.append(partition)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max_wait_ms / 1000, self._finish)
+        # The client may have gone by then: nobody would read the answer.
+        self.future.add_done_callback(self._stop)
+
+    def _moved(self, partition: Partition) -> None:
+        # Several partitions may move at once (one group commit): look once.
+        if not self._retry_is_due:
+            self._retry_is_due = True
+            asyncio.get_running_loop().call_soon(self._retry)
+
+    def _retry(self) -> None:
+        self._retry_is_due = False
+        if self.future.done():
+            return
+        results = read_partitions(self._partitions, self._turn.wanted, self._limits)
+        if self._limits.satisfied_by(results):
+            self.future.set_result(self._respond(self._turn, results))
+
+    def _finish(self) -> None:
+        if not self.future.done():
+            results = read_partitions(self._partitions, self._turn.wanted, self._limits)
+            self.future.set_result(self._respond(self._turn, results))
+
+    def _stop(self, _: asyncio.Future[Any]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for partition in self._observed:
+            partition.unobserve(self._moved)
+        self._observed.clear()

@@ -1,0 +1,140 @@
+"""Cutting a connection's bytes into request frames, without copying what fits one read.
+
+Small frames are handled in place, in one receive buffer that all connections of the event loop
+share: it is filled and emptied within one callback. A frame that does not fit gets a buffer of its
+own, grown in step with the bytes that really arrive, so that a length prefix alone costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ottla.broker.receive_memory import ReceiveMemory
+
+Deliver = Callable[[memoryview], bool]
+
+_PREFIX_BYTES = 4
+
+
+class FrameOwner(Protocol):
+    """The connection a frame belongs to."""
+
+    def refuse(self, reason: object) -> None:
+        """Close the connection, with one log line."""
+        ...
+
+
+class FrameRefusedError(Exception):
+    """A length prefix outside what the broker accepts; the connection must be closed."""
+
+
+class FrameReader:
+    """The receiving half of one connection.
+
+    ``deliver`` gets each frame's payload as a view that is valid only during the call, and answers
+    whether the next frame may follow at once; if not, what has already arrived waits for
+    ``resume``.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_filled",
+        "_frame",
+        "_head",
+        "_max_frame_bytes",
+        "_memory",
+        "_size",
+        "owner",
+    )
+
+    def __init__(self, memory: ReceiveMemory, max_frame_bytes: int) -> None:
+        self._memory = memory
+        self._max_frame_bytes = max_frame_bytes
+        self._frame: bytearray | None = None
+        self._filled = 0
+        self._size = 0
+        self._head = b""
+        self._backlog = b""
+        self.owner: FrameOwner | None = None
+        """Whom to tell when the frame has to be given up."""
+
+    def buffer(self) -> memoryview:
+        """Where the next bytes go."""
+        if self._frame is not None:
+            return memoryview(self._frame)[self._filled : self._size]
+        shared = self._memory.shared
+        if not self._head:
+            return shared
+        shared[: len(self._head)] = self._head
+        return shared[len(self._head) :]
+
+    def received(self, count: int, deliver: Deliver) -> None:
+        """Take note of ``count`` bytes in the last ``buffer()`` and deliver complete frames.
+
+        Raises:
+            FrameRefusedError: a length prefix is negative or above the limit.
+        """
+        if self._frame is None:
+            end = len(self._head) + count
+            self._head = b""
+            self._consume(self._memory.shared[:end], deliver)
+            return
+        self._filled += count
+        if self._filled == self._size:
+            self._finish(deliver)
+        elif self._filled == len(self._frame):
+            self._grow(self._frame)
+
+    def resume(self, deliver: Deliver) -> None:
+        """Deliver what arrived while the last frame was being answered."""
+        backlog, self._backlog = self._backlog, b""
+        if backlog:
+            self._consume(memoryview(backlog), deliver)
+
+    def release(self) -> None:
+        """Give back the memory of a frame that will never be complete."""
+        if self._frame is not None:
+            self._memory.release(self, self._frame)
+            self._frame = None
+        self._backlog = b""
+
+    def _consume(self, view: memoryview, deliver: Deliver) -> None:
+        position, end = 0, len(view)
+        while end - position >= _PREFIX_BYTES:
+            start = position + _PREFIX_BYTES
+            size = int.from_bytes(view[position:start], "big", signed=True)
+            if not 0 <= size <= self._max_frame_bytes:
+                raise FrameRefusedError(
+                    f"a frame of {size} bytes is outside 0..{self._max_frame_bytes} "
+                    "(socket.request.max.bytes)"
+                )
+            position = start + size
+            if position > end:
+                self._begin(size, view[start:])
+                return
+            if not deliver(view[start:position]):
+                self._backlog = bytes(view[position:])
+                return
+        self._head = bytes(view[position:])
+
+    def _begin(self, size: int, part: memoryview) -> None:
+        self._size = size
+        self._filled = len(part)
+        self._frame = self._memory.acquire(self, size, self._filled)
+        self._frame[: self._filled] = part
+
+    def _grow(self, frame: bytearray) -> None:
+        larger = self._memory.acquire(self, self._size, self._filled)
+        larger[: self._filled] = memoryview(frame)[: self._filled]
+        self._memory.release(self, frame)
+        self._memory.note_progress(self)
+        self._frame = larger
+
+    def _finish(self, deliver: Deliver) -> None:
+        frame, self._frame = self._frame, None
+        assert frame is not None
+        view = memoryview(frame)[: self._size]
+        deliver(view)
+        view.release()
+        self._memory.release(self, frame)

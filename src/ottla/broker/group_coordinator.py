@@ -1,0 +1,118 @@
+"""The group coordinator: finds the shard of a group and hands it commands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from ottla.broker.group_shard import ShardRuntime
+from ottla.broker.partition import Partition
+from ottla.broker.steady_time import SteadyTime
+from ottla.coordination.groups.commands import Command, TopicsDeleted
+from ottla.coordination.groups.routing import partition_for
+from ottla.coordination.groups.settings import GroupSettings
+from ottla.metadata.image import ClusterImage
+
+# Makes a command of the future that its reply will complete.
+MakeCommand = Callable[["asyncio.Future[Any]"], Command]
+
+
+class OffsetsTopic(Protocol):
+    """Where the coordinator keeps its state."""
+
+    def partition_count(self) -> int:
+        """Partitions of ``__consumer_offsets``; 0 before it exists."""
+        ...
+
+    async def create(self) -> None:
+        """Create the topic, unless it is there.
+
+        Raises:
+            ProtocolError: it can't be created.
+        """
+        ...
+
+    def partition(self, index: int) -> Partition:
+        """One of its partitions.
+
+        Raises:
+            ProtocolError: it is offline.
+        """
+        ...
+
+
+class GroupCoordinator:
+    """All shards of this broker; each is loaded from its log when it is first needed."""
+
+    def __init__(self, topic: OffsetsTopic, settings: GroupSettings, time: SteadyTime) -> None:
+        self._topic = topic
+        self._settings = settings
+        self._time = time
+        self._shards: dict[int, ShardRuntime] = {}
+
+    async def ensure_topic(self) -> None:
+        """Create ``__consumer_offsets`` unless it is there."""
+        if not self._topic.partition_count():
+            await self._topic.create()
+
+    @property
+    def partition_count(self) -> int:
+        """How many shards there are; 0 before anybody asked for a coordinator."""
+        return self._topic.partition_count()
+
+    async def submit(self, group_id: str, make: MakeCommand) -> Any:
+        """Hand a command to the group's shard and wait for the reply.
+
+        Raises:
+            ProtocolError: the shard's log is offline or refused the records.
+        """
+        await self.ensure_topic()
+        return await self.submit_to(partition_for(group_id, self.partition_count), make)
+
+    async def submit_to(self, index: int, make: MakeCommand) -> Any:
+        """As `submit`, for a shard already known."""
+        shard = self._shard(index)
+        if not shard.is_ready:
+            await shard.ready()
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        shard.submit(make(reply))
+        return await reply
+
+    async def submit_to_each(self, commands: dict[int, MakeCommand]) -> list[Any]:
+        """Hand a command to several shards; their replies in the same order."""
+        waits: list[Awaitable[Any]] = [
+            self.submit_to(index, make) for index, make in commands.items()
+        ]
+        return list(await asyncio.gather(*waits))
+
+    async def load_all(self) -> None:
+        """Load every shard: sessions of members from before a restart begin to run out."""
+        for index in range(self.partition_count):
+            await self._shard(index).ready()
+
+    def follow(self, before: ClusterImage, after: ClusterImage) -> None:
+        """Forget the offsets of topics that are gone."""
+        gone = frozenset(
+            topic.name
+            for topic_id in after.deleted_topics
+            if topic_id not in before.deleted_topics
+            and (topic := before.topic_by_id(topic_id)) is not None
+        )
+        if not gone:
+            return
+        for shard in self._shards.values():
+            if shard.is_ready:
+                shard.submit(TopicsDeleted(gone))
+
+    def stop(self) -> None:
+        """Stop all timers; nothing is decided any more."""
+        for shard in self._shards.values():
+            shard.stop()
+
+    def _shard(self, index: int) -> ShardRuntime:
+        partition = self._topic.partition(index)
+        shard = self._shards.get(index)
+        if shard is None or shard.partition is not partition:
+            shard = self._shards[index] = ShardRuntime(partition, self._settings, self._time)
+        return shard

@@ -1,0 +1,190 @@
+"""Runs one shard of the group coordinator over its partition of ``__consumer_offsets``.
+
+The cores in ``coordination`` decide; this is the one place where a decision becomes a write. A
+shard's records are appended and replayed at once, its replies leave when the high watermark has
+passed the records. A failed append discards the shard; it is loaded again from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, cast
+
+from ottla.broker.errors import EXPECTED_ERRORS
+from ottla.broker.partition import Partition
+from ottla.broker.steady_time import SteadyTime
+from ottla.coordination.groups.commands import Command
+from ottla.coordination.groups.events import Event
+from ottla.coordination.groups.group_log import size_bytes
+from ottla.coordination.groups.settings import GroupSettings
+from ottla.coordination.groups.shard import GroupShard
+from ottla.coordination.groups.timers import TimerKey
+from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply, Timer
+from ottla.log.partition_log import AppendOrigin
+from ottla.records.batch import iter_headers, read_header
+from ottla.records.decode import decode_records
+from ottla.records.encode import encode_batch
+from ottla.records.record import Record
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+_logger = logging.getLogger(__name__)
+
+_LOAD_CHUNK_BYTES = 1024 * 1024
+
+
+class ShardRuntime:
+    """Drives one shard over its partition."""
+
+    def __init__(self, partition: Partition, settings: GroupSettings, time: SteadyTime) -> None:
+        self.partition = partition
+        self._settings = settings
+        self._time = time
+        self._loop = asyncio.get_running_loop()
+        self._shard = GroupShard(settings)
+        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._loaded: asyncio.Future[None] | None = None
+
+    async def ready(self) -> None:
+        """Wait until the shard's state is rebuilt from its log."""
+        if self._loaded is None:
+            self._loaded = asyncio.ensure_future(self._load())
+        await asyncio.shield(self._loaded)
+
+    @property
+    def is_ready(self) -> bool:
+        loaded = self._loaded
+        return loaded is not None and loaded.done() and loaded.exception() is None
+
+    def submit(self, command: Command) -> None:
+        """Decide a command and carry out what was decided.
+
+        Raises:
+            ProtocolError: the decision could not be written; nothing has changed.
+        """
+        self._carry_out(self._shard.decide(command, self._time.now_ms()))
+
+    def stop(self) -> None:
+        for handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+
+    async def _load(self) -> None:
+        started = self._loop.time()
+        shard = GroupShard(self._settings)
+        log = self.partition.log
+        offset = log.log_start_offset
+        while offset < self.partition.log.log_end_offset:
+            piece = log.read(
+                offset, _LOAD_CHUNK_BYTES, end_offset=log.log_end_offset, at_least_one_batch=True
+            ).read()
+            for position, header in iter_headers(piece):
+                if not header.is_control:
+                    for record in decode_records(piece, position):
+                        if record.key is not None:
+                            shard.replay(CoordinatorRecord(record.key, record.value))
+                offset = header.next_offset
+            await asyncio.sleep(0)
+        self._shard = shard
+        self._carry_out(shard.loaded(self._time.now_ms()))
+        elapsed_ms = (self._loop.time() - started) * 1000
+        if elapsed_ms > 100:
+            _logger.info("loaded %s in %.0f ms", self.partition.name, elapsed_ms)
+
+    def _carry_out(self, outcome: Outcome) -> None:
+        """Perform an outcome in the order its type lays down."""
+        if outcome.records:
+            self._append(outcome)
+            for record in outcome.records:
+                self._shard.replay(record)
+        for event in outcome.events:
+            self._shard.apply(cast(Event, event))
+        for timer in outcome.timers:
+            self._set_timer(timer)
+        if outcome.replies:
+            # Also answers without records of their own may rest on some that aren't durable yet.
+            waiter = _ParkedReplies(outcome.replies)
+            self.partition.when_reached(self.partition.log.log_end_offset, waiter)
+
+    def _append(self, outcome: Outcome) -> None:
+        limit_bytes = sys.maxsize if outcome.is_atomic else self._settings.max_batch_bytes
+        now_ms = self._time.now_ms()
+        try:
+            for share in _batches(outcome.records, limit_bytes):
+                batch = memoryview(bytearray(_encode(share, now_ms)))
+                self.partition.append(
+                    batch,
+                    [(0, read_header(batch))],
+                    now_ms=now_ms,
+                    origin=AppendOrigin.COORDINATOR,
+                )
+        except EXPECTED_ERRORS as error:
+            self._discard()
+            raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
+
+    def _discard(self) -> None:
+        """What is in memory may be ahead of the log: load again before the next command."""
+        self.stop()
+        self._loaded = None
+
+    def _set_timer(self, timer: Timer) -> None:
+        existing = self._timers.pop(timer.key, None)
+        if existing is not None:
+            existing.cancel()
+        if timer.deadline_ms is not None:
+            self._timers[timer.key] = self._loop.call_at(
+                self._time.loop_time(timer.deadline_ms), self._on_timer, timer.key
+            )
+
+    def _on_timer(self, key: Hashable) -> None:
+        self._timers.pop(key, None)
+        try:
+            self._carry_out(self._shard.on_timer(cast(TimerKey, key), self._time.now_ms()))
+        except ProtocolError:
+            _logger.exception("timer %r of %s failed", key, self.partition.name)
+
+
+def _batches(
+    records: Sequence[CoordinatorRecord], limit_bytes: int
+) -> Iterator[list[CoordinatorRecord]]:
+    """The records in as few batches as the limit allows; one is never empty."""
+    share: list[CoordinatorRecord] = []
+    for record in records:
+        if share and size_bytes([*share, record]) > limit_bytes:
+            yield share
+            share = []
+        share.append(record)
+    if share:
+        yield share
+
+
+def _encode(records: Sequence[CoordinatorRecord], now_ms: int) -> bytes:
+    return encode_batch(
+        [
+            Record(index, now_ms, record.key, record.value, ())
+            for index, record in enumerate(records)
+        ]
+    )
+
+
+class _ParkedReplies:
+    """Replies that wait for the high watermark."""
+
+    __slots__ = ("_replies",)
+
+    def __init__(self, replies: Sequence[Reply]) -> None:
+        self._replies = replies
+
+    def reached(self) -> None:
+        for reply in self._replies:
+            future = cast("asyncio.Future[Any]", reply.token)
+            if not future.done():
+                future.set_result(reply.response)
+
+    def failed(self, error: Exception) -> None:
+        for reply in self._replies:
+            future = cast("asyncio.Future[Any]", reply.token)
+            if not future.done():
+                future.set_exception(ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE))

@@ -1,0 +1,364 @@
+"""One broker: everything wired together, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ottla.broker.cluster import Cluster
+from ottla.broker.configuration import BrokerConfiguration
+from ottla.broker.connections import Connections
+from ottla.broker.discard import Discard
+from ottla.broker.dispatch import Dispatcher
+from ottla.broker.fetch_sessions import FetchSessions
+from ottla.broker.frames import FrameReader
+from ottla.broker.group_commit import GroupCommit
+from ottla.broker.group_coordinator import GroupCoordinator
+from ottla.broker.maintenance import Maintenance
+from ottla.broker.offsets_topic import InternalOffsetsTopic
+from ottla.broker.open_files import raise_open_file_limit
+from ottla.broker.partition import Partition
+from ottla.broker.partitions import Partitions
+from ottla.broker.producer_ids import ProducerIds
+from ottla.broker.receive_memory import ReceiveMemory
+from ottla.broker.session import Session
+from ottla.broker.startup import StartError, load_cluster, open_directories, open_store
+from ottla.broker.steady_time import SteadyTime
+from ottla.coordination.groups.settings import GroupSettings
+from ottla.log.directory import LogDirectory
+from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
+from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
+from ottla.metadata.controller.brokers import decide_broker_registration
+from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
+from ottla.metadata.controller.delete_topics import decide_purge_topic
+from ottla.metadata.controller.producer_ids import decide_allocate_producer_ids
+from ottla.metadata.image import EMPTY_IMAGE, ClusterImage, Endpoint
+from ottla.metadata.store.interface import MetadataStore
+from ottla.ports.clock import Clock, SystemClock
+from ottla.ports.disk import Disk, SystemDisk
+from ottla.ports.entropy import Entropy, SystemEntropy
+from ottla.ports.net import Address, Listener, Net, SystemNet
+
+__all__ = ["BrokerNode", "Node", "StartError"]
+
+_logger = logging.getLogger(__name__)
+
+# Unfinished frames of all connections together (Kafka: queued.max.request.bytes, unlimited).
+_RECEIVE_BUDGET_BYTES = 512 * 1024 * 1024
+
+
+class Node(NamedTuple):
+    """A broker as a client reaches it."""
+
+    broker_id: int
+    host: str
+    port: int
+    rack: str | None
+
+
+class BrokerNode:
+    """A broker of one node, which is its own controller.
+
+    Attributes:
+        addresses: bound address of each listener, by listener name; empty before ``start``.
+    """
+
+    def __init__(
+        self,
+        configuration: BrokerConfiguration,
+        *,
+        clock: Clock | None = None,
+        disk: Disk | None = None,
+        net: Net | None = None,
+        entropy: Entropy | None = None,
+        store: MetadataStore | None = None,
+    ) -> None:
+        self.configuration = configuration
+        self.clock: Clock = clock or SystemClock()
+        self.entropy: Entropy = entropy or SystemEntropy()
+        self.resolver = ConfigResolver(configuration.values, configuration.node_id)
+        self.addresses: Mapping[str, Address] = MappingProxyType({})
+        self._disk: Disk = disk or SystemDisk()
+        self._net: Net = net or SystemNet()
+        self._given_store = store
+        self._listeners: list[Listener] = []
+        self._directories: list[LogDirectory] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commit: GroupCommit | None = None
+        self._is_stopping = False
+
+    # What handlers use; set by start().
+
+    cluster: Cluster
+    connections: Connections
+    partitions: Partitions
+    groups: GroupCoordinator
+    fetch_sessions: FetchSessions
+    producer_ids: ProducerIds
+
+    @property
+    def config(self) -> BrokerConfig:
+        """This broker's values as they are now."""
+        return self.resolver.broker(self.cluster.image)
+
+    @property
+    def fetch_max_bytes(self) -> int:
+        return self.config.integer("fetch.max.bytes")
+
+    @property
+    def max_described_partitions(self) -> int:
+        return self.config.integer("max.request.partition.size.limit")
+
+    @property
+    def auto_creates_topics(self) -> bool:
+        return self.config.boolean("auto.create.topics.enable")
+
+    @property
+    def log_directories(self) -> Sequence[LogDirectory]:
+        return self._directories
+
+    def disk_space(self, path: str) -> tuple[int, int]:
+        """Total and usable bytes of the file system under a path; -1 where it can't be told."""
+        return self._disk.space_bytes(path)
+
+    def this_node(self, session: Session) -> Node:
+        """This broker as the session's client can reach it again."""
+        configuration = self.configuration
+        bound = self.addresses[session.listener_name]
+        listener = next(
+            each for each in configuration.listeners if each.name == session.listener_name
+        )
+        host, port = session.local_host or bound.host, bound.port
+        if listener.advertised is not None:
+            host, port = listener.advertised.host, listener.advertised.port or bound.port
+        return Node(configuration.node_id, host, port, configuration.rack)
+
+    def nodes(self, session: Session) -> list[Node]:
+        """All brokers of the cluster, as the session's client can reach them."""
+        return [self.this_node(session)]
+
+    async def create_topics_on_demand(self, names: Sequence[str]) -> None:
+        """Create topics because a client named them; what can't be created stays unknown."""
+        topics = [NewTopic(name) for name in names]
+        await self.cluster.submit(
+            lambda image: decide_create_topics(image, self.resolver, topics, self.entropy)
+        )
+
+    def storage_failed(self, partition: Partition, error: Exception) -> None:
+        """A disk failed: its log directory is offline; without any left, the broker stops."""
+        self.partitions.fail_directory_of(partition, error)
+
+    # Life
+
+    async def start(self) -> None:
+        """Open the data, then the listeners.
+
+        Raises:
+            StartError: with a plain message and what to do about it.
+        """
+        try:
+            await self._open_data()
+            await self._listen()
+        except BaseException:
+            await self.stop()
+            raise
+        self._begin_chores()
+
+    async def stop(self) -> None:
+        """Stop cleanly: nothing acknowledged is lost, and the next start need not recover."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        for listener in self._listeners:
+            await listener.close()
+        if hasattr(self, "groups"):
+            self._maintenance.stop()
+            for task in self._tasks:
+                task.cancel()
+            self.groups.stop()
+        if self._commit is not None:
+            await self._commit.drain()
+            # Replies released by the last round leave in the next iteration.
+            await asyncio.sleep(0)
+            self._commit.stop()
+        if hasattr(self, "connections"):
+            self.connections.close_all()
+        for directory in self._directories:
+            directory.close()
+        if hasattr(self, "cluster"):
+            self._discard.stop()
+            await self.cluster.close()
+
+    async def _open_data(self) -> None:
+        configuration = self.configuration
+        now_ms = self.clock.wall_ms()
+        raise_open_file_limit()
+        for warning in configuration.warnings:
+            _logger.warning("%s", warning)
+        self._directories, cluster_id = open_directories(
+            configuration, self._disk, self.entropy, now_ms=now_ms
+        )
+        store = self._given_store or open_store(configuration.log_dirs[0])
+        self.cluster = await load_cluster(
+            store, self._directories, configuration, cluster_id, self.entropy, now_ms=now_ms
+        )
+        self._discard = Discard(self._disk)
+        if self.config.text("log.flush.policy") == FLUSH_POLICY_GROUP:
+            self._commit = GroupCommit(self.storage_failed)
+        self.partitions = Partitions(
+            self._directories,
+            self.resolver,
+            self.clock,
+            self.entropy,
+            commit=self._commit,
+            discard=self._discard.later,
+        )
+        await self._open_partitions()
+        self._open_services()
+
+    async def _open_partitions(self) -> None:
+        image = self.cluster.image
+        self.partitions.follow(EMPTY_IMAGE, image)
+        self.partitions.remove_unclaimed(image)
+        for directory in self._directories:
+            self._discard.later(directory.leftovers, 0)
+        if self._commit is not None:
+            # What recovery kept becomes durable before anyone may read it.
+            await self._commit.drain()
+        self.cluster.listen(self.partitions.follow)
+        self.cluster.listen(self._purge_deleted_topics)
+        self._purge_deleted_topics(EMPTY_IMAGE, image)
+
+    def _purge_deleted_topics(self, before: ClusterImage, after: ClusterImage) -> None:
+        """Topics whose logs have been taken out of service need not be remembered any more."""
+        for topic_id in after.deleted_topics:
+            if topic_id not in before.deleted_topics:
+                self._run_in_background(
+                    self.cluster.submit(partial(decide_purge_topic, topic_id=topic_id))
+                )
+
+    def _open_services(self) -> None:
+        config = self.config
+        loop = asyncio.get_running_loop()
+        self.fetch_sessions = FetchSessions(
+            config.integer("max.incremental.fetch.session.cache.slots"),
+            lambda: self.entropy.below(2**31 - 1) + 1,
+        )
+        self.producer_ids = ProducerIds(self._allocate_producer_ids)
+        self.groups = GroupCoordinator(
+            InternalOffsetsTopic(self),
+            self._group_settings(),
+            SteadyTime(loop, self.clock.wall_ms()),
+        )
+        self.cluster.listen(self.groups.follow)
+        self._maintenance = Maintenance()
+        self.connections = Connections(
+            max_connections=config.integer("max.connections"),
+            max_per_host=config.integer("max.connections.per.ip"),
+            max_idle_ms=config.integer("connections.max.idle.ms"),
+            on_closed=lambda session: None,
+        )
+
+    async def _allocate_producer_ids(self) -> range:
+        block = await self.cluster.submit(
+            lambda image: decide_allocate_producer_ids(image, self.configuration.node_id)
+        )
+        return block.ids()
+
+    def _group_settings(self) -> GroupSettings:
+        config = self.config
+        return GroupSettings(
+            min_session_timeout_ms=config.integer("group.min.session.timeout.ms"),
+            max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),
+            initial_rebalance_delay_ms=config.integer("group.initial.rebalance.delay.ms"),
+            max_group_members=config.integer("group.max.size"),
+            offset_metadata_max_bytes=config.integer("offset.metadata.max.bytes"),
+            offsets_retention_ms=config.integer("offsets.retention.minutes") * 60_000,
+            offsets_retention_check_interval_ms=config.integer(
+                "offsets.retention.check.interval.ms"
+            ),
+        )
+
+    async def _listen(self) -> None:
+        dispatcher = Dispatcher(self)
+        memory = ReceiveMemory(_RECEIVE_BUDGET_BYTES, _give_up_frame)
+        max_frame_bytes = self.config.integer("socket.request.max.bytes")
+        addresses = {}
+        for listener in self.configuration.listeners:
+
+            def new_session(name: str = listener.name) -> Session:
+                reader = FrameReader(memory, max_frame_bytes)
+                session = Session(self.connections, dispatcher, reader, name)
+                reader.owner = session
+                return session
+
+            address = Address(listener.host, listener.port)
+            try:
+                opened = await self._net.listen(new_session, address)
+            except OSError as error:
+                raise StartError(
+                    f"can't listen on {address}: {error.strerror or error}",
+                    "stop what uses that port, or choose another with --listen HOST:PORT "
+                    "(port 0 takes a free one)",
+                ) from error
+            self._listeners.append(opened)
+            addresses[listener.name] = opened.address
+        self.addresses = MappingProxyType(addresses)
+        await self._register()
+
+    async def _register(self) -> None:
+        """Write down where this broker is."""
+        configuration = self.configuration
+        endpoints = [
+            Endpoint(each.name, bound.host, bound.port, "PLAINTEXT")
+            for each in configuration.listeners
+            for bound in (self.addresses[each.name],)
+        ]
+        await self.cluster.submit(
+            lambda image: decide_broker_registration(
+                image,
+                configuration.node_id,
+                rack=configuration.rack,
+                endpoints=endpoints,
+                log_directories=[
+                    each.meta.directory_id for each in self._directories if each.meta.directory_id
+                ],
+            )
+        )
+
+    def _begin_chores(self) -> None:
+        config = self.config
+        self.connections.start()
+        self._maintenance.every(
+            config.integer("log.retention.check.interval.ms"),
+            "retention",
+            lambda: self.partitions.apply_retention(self.clock.wall_ms()),
+        )
+        self._maintenance.every(
+            config.integer("log.flush.offset.checkpoint.interval.ms"),
+            "the checkpoint of offsets",
+            self._checkpoint,
+        )
+        # Members from before the restart must be able to time out though nobody asks.
+        self._run_in_background(self.groups.load_all())
+
+    def _checkpoint(self) -> None:
+        for directory in self._directories:
+            if directory.failure is None:
+                directory.checkpoint()
+
+    def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _give_up_frame(reader: object) -> None:
+    assert isinstance(reader, FrameReader)
+    if reader.owner is not None:
+        reader.owner.refuse("its unfinished request was given up to save memory")
+    reader.release()

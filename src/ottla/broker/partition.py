@@ -1,0 +1,180 @@
+"""A partition this broker leads: its log, its high watermark, and who waits for it to move."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ottla.broker.topic_settings import TopicSettings
+from ottla.log.errors import LogDirectoryFailed
+from ottla.log.flush import FlushTarget
+from ottla.log.names import TopicPartition
+from ottla.log.partition_log import Appended, AppendOrigin, PartitionLog
+from ottla.metadata.topic_names import is_internal
+from ottla.records.batch import BatchHeader
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+NO_LEADER_EPOCH = -1
+
+
+class WatermarkWaiter(Protocol):
+    """Waits for the high watermark to reach an offset."""
+
+    def reached(self) -> None: ...
+
+    def failed(self, error: Exception) -> None: ...
+
+
+class Partition:
+    """Leadership of one partition.
+
+    The high watermark is what consumers may read and what ``acks=all`` waits for. On one broker it
+    follows the flushed offset (``log.flush.policy=group``) or the log end (``os``): a record that
+    a power cut could take back is not shown to anyone.
+    """
+
+    __slots__ = (
+        "_commit",
+        "_observers",
+        "_waiters",
+        "failure",
+        "high_watermark",
+        "is_internal",
+        "isr",
+        "leader_epoch",
+        "log",
+        "name",
+        "settings",
+        "topic_id",
+    )
+
+    def __init__(
+        self,
+        name: TopicPartition,
+        topic_id: uuid.UUID,
+        log: PartitionLog,
+        leader_epoch: int,
+        settings: TopicSettings,
+        *,
+        commit: Callable[[Partition], None] | None,
+    ) -> None:
+        """
+        Args:
+            commit: asks for a group commit; ``None`` where the operating system's page cache is
+                trusted (``log.flush.policy=os``).
+        """
+        self.name = name
+        self.is_internal = is_internal(name.topic)
+        self.settings = settings
+        self.topic_id = topic_id
+        self.log = log
+        self.leader_epoch = leader_epoch
+        self.isr: tuple[int, ...] = ()
+        self.failure: Exception | None = None
+        self.high_watermark = log.log_end_offset if commit is None else log.flushed_offset
+        self._commit = commit
+        self._waiters: deque[tuple[int, WatermarkWaiter]] = deque()
+        self._observers: set[Callable[[Partition], None]] = set()
+        log.high_watermark = self.high_watermark
+        if commit is not None and self.high_watermark < log.log_end_offset:
+            commit(self)
+
+    @property
+    def is_offline(self) -> bool:
+        return self.failure is not None
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Up to where ``read_committed`` may read: no transactions, so the high watermark."""
+        return self.high_watermark
+
+    def check_leader_epoch(self, epoch: int) -> None:
+        """Fence a client that knows another leader epoch (KIP-320); -1 asks for no check.
+
+        Raises:
+            ProtocolError: the client's epoch is older, or newer, than this leadership.
+        """
+        if epoch in (NO_LEADER_EPOCH, self.leader_epoch):
+            return
+        if epoch < self.leader_epoch:
+            raise ProtocolError(ErrorCode.FENCED_LEADER_EPOCH)
+        raise ProtocolError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    def append(
+        self,
+        buffer: memoryview,
+        batches: Sequence[tuple[int, BatchHeader]],
+        *,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+    ) -> Appended:
+        """Append validated batches; the caller may then wait for the high watermark.
+
+        Raises:
+            LogError: what the log refuses (sequence gap, fenced producer, …).
+            LogDirectoryFailed: the disk failed; the partition must be taken offline.
+        """
+        if self.failure is not None:
+            raise LogDirectoryFailed(str(self.failure))
+        appended = self.log.append(
+            buffer, batches, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin
+        )
+        if self._commit is not None:
+            self._commit(self)
+        else:
+            self._advance(self.log.log_end_offset)
+        return appended
+
+    def flushed(self, target: FlushTarget) -> None:
+        """A group commit ended: everything below the target's offset is on disk."""
+        self.log.flushed(target)
+        self._advance(self.log.flushed_offset)
+
+    def reconfigure(self, settings: TopicSettings) -> None:
+        """The topic's configuration changed."""
+        self.settings = settings
+        self.log.config = settings.log
+
+    def when_reached(self, offset: int, waiter: WatermarkWaiter) -> None:
+        """Tell ``waiter`` once the high watermark is at or past ``offset`` (at once if it is)."""
+        if self.high_watermark >= offset:
+            waiter.reached()
+        elif self.failure is not None:
+            waiter.failed(self.failure)
+        elif not self._waiters or self._waiters[-1][0] <= offset:
+            self._waiters.append((offset, waiter))
+        else:
+            # A retried batch waits for an offset below those already waited for.
+            waiters = sorted([*self._waiters, (offset, waiter)], key=lambda each: each[0])
+            self._waiters = deque(waiters)
+
+    def observe(self, observer: Callable[[Partition], None]) -> None:
+        """Call ``observer`` whenever there may be more to read, or the partition fails."""
+        self._observers.add(observer)
+
+    def unobserve(self, observer: Callable[[Partition], None]) -> None:
+        self._observers.discard(observer)
+
+    def fail(self, error: Exception) -> None:
+        """Take the partition offline: it was deleted or its disk failed. Waiters learn of it."""
+        self.failure = error
+        waiters, self._waiters = self._waiters, deque()
+        for _, waiter in waiters:
+            waiter.failed(error)
+        self._notify()
+
+    def _advance(self, offset: int) -> None:
+        if offset <= self.high_watermark:
+            return
+        self.high_watermark = self.log.high_watermark = offset
+        waiters = self._waiters
+        while waiters and waiters[0][0] <= offset:
+            waiters.popleft()[1].reached()
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._observers:
+            for observer in tuple(self._observers):
+                observer(self)

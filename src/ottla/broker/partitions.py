@@ -1,0 +1,238 @@
+"""The partitions this broker leads, kept in step with the cluster's metadata."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+
+from ottla.broker.group_commit import GroupCommit
+from ottla.broker.partition import Partition
+from ottla.broker.topic_settings import TopicSettings, topic_settings
+from ottla.log.directory import LogDirectory
+from ottla.log.errors import LogDirectoryFailed
+from ottla.log.names import TopicPartition
+from ottla.log.partition_log import PartitionLog
+from ottla.metadata.config.resolve import ConfigResolver
+from ottla.metadata.image import ClusterImage, PartitionImage, TopicImage
+from ottla.ports.clock import Clock
+from ottla.ports.entropy import Entropy
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+_logger = logging.getLogger(__name__)
+
+
+class Partitions:
+    """Every partition of this broker, by topic name and number.
+
+    Args:
+        commit: the group commit, or ``None`` where the page cache is trusted.
+        discard: takes the paths of files and directories that are no longer needed and removes
+            them off the event loop, after so many milliseconds.
+    """
+
+    def __init__(
+        self,
+        directories: Sequence[LogDirectory],
+        resolver: ConfigResolver,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        commit: GroupCommit | None,
+        discard: Callable[[Sequence[str], int], None],
+    ) -> None:
+        self._directories = directories
+        self._resolver = resolver
+        self._clock = clock
+        self._entropy = entropy
+        self._commit = commit
+        self._discard = discard
+        self._topics: dict[str, dict[int, Partition]] = {}
+        self._topic_names: dict[uuid.UUID, str] = {}
+
+    def __iter__(self) -> Iterator[Partition]:
+        for partitions in list(self._topics.values()):
+            yield from list(partitions.values())
+
+    def topic_name(self, topic_id: uuid.UUID) -> str | None:
+        """The name of a topic this broker has partitions of."""
+        return self._topic_names.get(topic_id)
+
+    def get(self, topic: str, index: int) -> Partition | None:
+        """A partition, offline or not."""
+        partitions = self._topics.get(topic)
+        return None if partitions is None else partitions.get(index)
+
+    def find(self, topic: str, index: int) -> Partition:
+        """A partition that can be read and written.
+
+        Raises:
+            ProtocolError: there is no such partition, or its disk failed.
+        """
+        partition = self.get(topic, index)
+        if partition is None:
+            raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if partition.failure is not None:
+            raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(partition.failure))
+        return partition
+
+    def follow(self, before: ClusterImage, after: ClusterImage) -> None:
+        """Create, remove and reconfigure partitions as the metadata changed."""
+        for name, topic in before.topics.items():
+            successor = after.topics.get(name)
+            if successor is None or successor.topic_id != topic.topic_id:
+                self._remove_topic(topic)
+        configs_changed = before.configs is not after.configs
+        for name, topic in after.topics.items():
+            known = before.topics.get(name)
+            if known is not topic:
+                self._open_topic(topic, after)
+            elif configs_changed:
+                self._reconfigure(topic, after)
+
+    def remove_unclaimed(self, image: ClusterImage) -> None:
+        """Deal with logs on disk that the metadata does not name.
+
+        Those of a deleted topic are removed; any other may be somebody's data and is left alone.
+        """
+        for directory in self._directories:
+            for name, log in list(directory.partitions.items()):
+                partition = self.get(*name)
+                if partition is not None and partition.log is log:
+                    continue
+                if log.topic_id is not None and log.topic_id in image.deleted_topics:
+                    self._discard([self._take_out(directory, log)], 0)
+                else:
+                    _logger.warning(
+                        "%s belongs to no topic of this cluster and is left alone", log.directory
+                    )
+
+    def delete_records_before(self, partition: Partition, offset: int) -> None:
+        """Move a partition's start; segments that fall out of it are removed."""
+        partition.log.delete_records_before(offset)
+        self._apply_retention_to(partition, self._clock.wall_ms())
+
+    def apply_retention(self, now_ms: int) -> None:
+        """Remove what is too old or too much, in every partition."""
+        for partition in self:
+            if partition.is_offline:
+                continue
+            try:
+                self._apply_retention_to(partition, now_ms)
+            except LogDirectoryFailed as failure:
+                self.fail_directory_of(partition, failure)
+
+    def _apply_retention_to(self, partition: Partition, now_ms: int) -> None:
+        log = partition.log
+        plan = log.retention_plan(now_ms)
+        for removal in plan:
+            _logger.info(
+                "%s: deleting the segment of offsets %d to %d: %s",
+                partition.name,
+                removal.base_offset,
+                removal.end_offset - 1,
+                removal.reason.value,
+            )
+        removed = log.remove_segments(plan, now_ms=now_ms)
+        self._discard(removed, log.config.file_delete_delay_ms)
+
+    def fail_directory_of(self, partition: Partition, error: Exception) -> None:
+        """Take every partition in the partition's log directory offline."""
+        directory = self._directory_of(partition.log)
+        if directory is None:
+            return
+        _logger.error(
+            "log directory %s failed and is offline until the broker is restarted: %s",
+            directory.path,
+            error,
+        )
+        for each in self:
+            if not each.is_offline and self._directory_of(each.log) is directory:
+                each.fail(error)
+
+    def _directory_of(self, log: PartitionLog) -> LogDirectory | None:
+        for directory in self._directories:
+            if directory.partitions.get(log.name) is log:
+                return directory
+        return None
+
+    def _settings(self, image: ClusterImage, topic: str) -> TopicSettings:
+        return topic_settings(
+            self._resolver.topic(image, topic),
+            producer_id_expiration_ms=self._resolver.broker(image).integer(
+                "producer.id.expiration.ms"
+            ),
+        )
+
+    def _open_topic(self, topic: TopicImage, image: ClusterImage) -> None:
+        settings = self._settings(image, topic.name)
+        partitions = self._topics.setdefault(topic.name, {})
+        self._topic_names[topic.topic_id] = topic.name
+        for index, described in enumerate(topic.partitions):
+            partition = partitions.get(index)
+            if partition is None:
+                partitions[index] = self._open(topic, index, described, settings)
+            else:
+                partition.leader_epoch = described.leader_epoch
+                partition.isr = described.isr
+                partition.reconfigure(settings)
+
+    def _open(
+        self, topic: TopicImage, index: int, described: PartitionImage, settings: TopicSettings
+    ) -> Partition:
+        name = TopicPartition(topic.name, index)
+        log = self._find_log(name, topic.topic_id)
+        if log is None:
+            directory = min(self._online_directories(), key=lambda each: len(each.partitions))
+            log = directory.create_partition(
+                name, topic.topic_id, settings.log, now_ms=self._clock.wall_ms()
+            )
+        log.config = settings.log
+        partition = Partition(
+            name,
+            topic.topic_id,
+            log,
+            described.leader_epoch,
+            settings,
+            commit=self._commit.request if self._commit is not None else None,
+        )
+        partition.isr = described.isr
+        return partition
+
+    def _find_log(self, name: TopicPartition, topic_id: uuid.UUID) -> PartitionLog | None:
+        for directory in self._directories:
+            log = directory.partitions.get(name)
+            if log is None:
+                continue
+            if log.topic_id in (None, topic_id):
+                return log
+            # The log of an earlier topic of that name, whose removal a crash cut short.
+            self._discard([self._take_out(directory, log)], 0)
+        return None
+
+    def _online_directories(self) -> list[LogDirectory]:
+        online = [each for each in self._directories if each.failure is None]
+        if not online:
+            raise LogDirectoryFailed("every log directory is offline")
+        return online
+
+    def _reconfigure(self, topic: TopicImage, image: ClusterImage) -> None:
+        partitions = self._topics.get(topic.name)
+        if partitions:
+            settings = self._settings(image, topic.name)
+            for partition in partitions.values():
+                partition.reconfigure(settings)
+
+    def _remove_topic(self, topic: TopicImage) -> None:
+        self._topic_names.pop(topic.topic_id, None)
+        for partition in self._topics.pop(topic.name, {}).values():
+            directory = self._directory_of(partition.log)
+            partition.fail(ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+            if directory is not None and directory.failure is None:
+                self._discard(
+                    [self._take_out(directory, partition.log)],
+                    partition.settings.log.file_delete_delay_ms,
+                )
+
+    def _take_out(self, directory: LogDirectory, log: PartitionLog) -> str:
+        return directory.delete_partition(log.name, self._entropy.uuid())

@@ -1,0 +1,199 @@
+"""Sending replies: plain bytes through the transport, slices of log files with ``sendfile``.
+
+A fetch reply is a few header bytes and, between them, slices of segment files. Where the transport
+is a plain socket with nothing unsent, large slices go from the page cache to the socket without
+entering this process; otherwise (small slices, TLS, simulation, no descriptor) they are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class FileSlice(Protocol):
+    """A run of bytes in a log file."""
+
+    size_bytes: int
+    position: int
+
+    def fileno(self) -> int | None: ...
+
+    def read(self) -> bytes: ...
+
+
+Parts = Sequence[bytes | FileSlice]
+
+# Below this a read and one write are cheaper than a sendfile of its own.
+_SENDFILE_BYTES = 32 * 1024
+
+
+def contains_file_slice(parts: Parts) -> bool:
+    """Whether any part is worth sending by ``sendfile``."""
+    return any(
+        not isinstance(part, bytes)
+        and part.size_bytes >= _SENDFILE_BYTES
+        and part.fileno() is not None
+        for part in parts
+    )
+
+
+def join(parts: Parts) -> bytes:
+    """All parts as one run of bytes, slices read from their files."""
+    if len(parts) == 1 and isinstance(parts[0], bytes):
+        return parts[0]
+    return b"".join([part if isinstance(part, bytes) else part.read() for part in parts])
+
+
+class FileSender:
+    """Sends replies that hold file slices over one connection, one reply at a time.
+
+    It writes to a duplicate of the transport's descriptor (event loops keep the original to
+    themselves), and only while the transport itself has nothing unsent, so that bytes never
+    overtake each other.
+    """
+
+    __slots__ = ("_done_bytes", "_index", "_on_idle", "_parts", "_socket", "_transport", "is_busy")
+
+    def __init__(self, transport: asyncio.Transport, on_idle: Callable[[], None]) -> None:
+        self._transport = transport
+        self._on_idle = on_idle
+        self._parts: Parts = ()
+        self._index = 0
+        self._done_bytes = 0
+        self._socket = _duplicate_socket(transport)
+        self.is_busy = False
+
+    def send(self, parts: Parts) -> None:
+        """Start sending; ``is_busy`` until done, then ``on_idle`` is called unless it was at once.
+
+        The caller sends nothing else meanwhile.
+        """
+        if self._socket is None or self._transport.get_write_buffer_size():
+            self._transport.write(join(parts))
+            return
+        self._parts, self._index, self._done_bytes = parts, 0, 0
+        if self._pump():
+            self._parts = ()
+            return
+        self.is_busy = True
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._parts = ()
+        self.is_busy = False
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_writer(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _pump(self) -> bool:
+        """Send as much as the socket takes; whether everything has left."""
+        assert self._socket is not None
+        while self._index < len(self._parts):
+            part = self._parts[self._index]
+            try:
+                if isinstance(part, bytes):
+                    is_part_sent = self._send_bytes(self._socket, part)
+                elif self._done_bytes or _is_cached(part):
+                    is_part_sent = self._send_slice(self._socket, part)
+                else:
+                    self._warm_then_continue(part)
+                    return False
+            except BlockingIOError:
+                asyncio.get_running_loop().add_writer(self._socket, self._continue)
+                return False
+            except OSError:
+                # The peer is gone (or the disk is): the transport reports it as connection_lost.
+                self._transport.abort()
+                return False
+            if is_part_sent:
+                self._index += 1
+                self._done_bytes = 0
+        return True
+
+    def _send_bytes(self, connection: socket.socket, part: bytes) -> bool:
+        is_last = self._index == len(self._parts) - 1
+        flags = 0 if is_last else _MORE_FOLLOWS
+        self._done_bytes += connection.send(memoryview(part)[self._done_bytes :], flags)
+        return self._done_bytes == len(part)
+
+    def _send_slice(self, connection: socket.socket, part: FileSlice) -> bool:
+        descriptor = part.fileno()
+        if descriptor is None:
+            raise OSError("the slice's file was closed")
+        sent = os.sendfile(
+            connection.fileno(),
+            descriptor,
+            part.position + self._done_bytes,
+            part.size_bytes - self._done_bytes,
+        )
+        if sent == 0:
+            raise OSError("the slice's file ended early")
+        self._done_bytes += sent
+        return self._done_bytes == part.size_bytes
+
+    def _warm_then_continue(self, part: FileSlice) -> None:
+        """Read a slice that left the page cache in a thread: a disk must not stop the loop."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(None, part.read)
+        self._done_bytes = 0
+        parts = list(self._parts)
+
+        def use(done: asyncio.Future[bytes]) -> None:
+            if self._socket is None:
+                return
+            if done.exception() is not None:
+                self._transport.abort()
+                return
+            parts[self._index] = done.result()
+            self._parts = parts
+            self._continue()
+
+        future.add_done_callback(use)
+
+    def _continue(self) -> None:
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_writer(self._socket)
+        if self._pump():
+            self._parts = ()
+            self.is_busy = False
+            self._on_idle()
+
+
+_MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
+
+
+def _duplicate_socket(transport: asyncio.Transport) -> socket.socket | None:
+    """A second descriptor of a plain TCP connection, or ``None`` where bytes must pass the
+    transport (TLS, simulation, systems without ``sendfile``)."""
+    original = transport.get_extra_info("socket")
+    if original is None or transport.get_extra_info("sslcontext") or not hasattr(os, "sendfile"):
+        return None
+    duplicate = socket.socket(fileno=os.dup(original.fileno()))
+    duplicate.setblocking(False)
+    return duplicate
+
+
+def _is_cached(part: FileSlice) -> bool:
+    """Whether the slice's ends are in the page cache, so that sending it won't wait for a disk."""
+    descriptor = part.fileno()
+    if descriptor is None or _NO_WAIT is None:
+        return True
+    probe = bytearray(1)
+    try:
+        os.preadv(descriptor, [probe], part.position, _NO_WAIT)
+        os.preadv(descriptor, [probe], part.position + part.size_bytes - 1, _NO_WAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # The file system does not know RWF_NOWAIT.
+        return True
+    return True
+
+
+_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)

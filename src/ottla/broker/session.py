@@ -1,0 +1,235 @@
+"""One client connection: frames in, replies out in the order of the requests.
+
+Replies keep the order of their requests, as Kafka's clients rely on. Produce requests overlap: the
+next is appended while earlier ones wait for the group commit. Any other request that has to wait
+stops its connection, as in Kafka; so does a client that does not read its replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ottla.broker.frames import FrameReader, FrameRefusedError
+from ottla.broker.replies import FileSender, Parts, contains_file_slice, join
+from ottla.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.connections import Connections
+
+_logger = logging.getLogger(__name__)
+
+# Kafka's clients keep 5 requests in flight when idempotent; raw load generators more.
+_MAX_OVERLAPPING_REQUESTS = 128
+# Replies above this many unsent bytes stop the reading of further requests.
+_UNSENT_HIGH_BYTES = 1024 * 1024
+_UNSENT_LOW_BYTES = 256 * 1024
+
+
+class Reply:
+    """A place in the order of replies; ready once ``parts`` is set (empty: nothing is sent)."""
+
+    __slots__ = ("on_abandoned", "overlaps", "parts")
+
+    def __init__(self, *, overlaps: bool) -> None:
+        self.parts: Parts | None = None
+        self.overlaps = overlaps
+        self.on_abandoned: Callable[[], object] | None = None
+
+
+class RequestExecutor(Protocol):
+    """Decodes and runs one request on behalf of a session."""
+
+    def execute(self, session: Session, frame: memoryview) -> Reply | Parts:
+        """The reply's parts, or a ``Reply`` which is completed later through
+        ``session.complete``.
+
+        Raises:
+            ProtocolError: the bytes are not a request; the connection must be closed.
+        """
+        ...
+
+
+class Session(asyncio.BufferedProtocol):
+    """The broker's side of one connection."""
+
+    __slots__ = (
+        "_blocked",
+        "_close_when_sent",
+        "_connections",
+        "_executor",
+        "_reader",
+        "_replies",
+        "_sender",
+        "_transport",
+        "_writing_paused",
+        "client_host",
+        "client_software_name",
+        "client_software_version",
+        "last_active",
+        "listener_name",
+        "local_host",
+    )
+
+    def __init__(
+        self,
+        connections: Connections,
+        executor: RequestExecutor,
+        reader: FrameReader,
+        listener_name: str,
+    ) -> None:
+        self._connections = connections
+        self._executor = executor
+        self._reader = reader
+        self._replies: deque[Reply] = deque()
+        self._sender: FileSender | None = None
+        self._transport: asyncio.Transport | None = None
+        self._blocked = False
+        self._writing_paused = False
+        self.listener_name = listener_name
+        self.client_host = ""
+        self.local_host = ""
+        self.client_software_name = ""
+        self.client_software_version = ""
+        self.last_active = 0.0
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        local = transport.get_extra_info("sockname")
+        self.client_host = peer[0] if peer else "unknown"
+        self.local_host = local[0] if local else ""
+        self._transport.set_write_buffer_limits(_UNSENT_HIGH_BYTES, _UNSENT_LOW_BYTES)
+        self._connections.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        for reply in self._replies:
+            if reply.on_abandoned is not None and reply.parts is None:
+                reply.on_abandoned()
+        self._replies.clear()
+        self._reader.release()
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+        self._connections.closed(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.last_active = self._connections.now()
+        try:
+            self._reader.received(nbytes, self._on_frame)
+        except (FrameRefusedError, ProtocolError) as error:
+            self.refuse(error)
+        except Exception:
+            self._fail()
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._unblock()
+
+    # What the broker calls.
+
+    @property
+    def is_closed(self) -> bool:
+        return self._transport is None
+
+    def close(self) -> None:
+        """Close at once; replies still waiting are dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def refuse(self, reason: object) -> None:
+        """Close because of what the client sent, with one log line."""
+        _logger.warning("closing %s: %s", self.client_host, reason)
+        self.close()
+
+    def complete(self, reply: Reply, parts: Parts) -> None:
+        """Fill in a reply that was left open; it leaves when all before it have left."""
+        reply.parts = parts
+        self._send_ready_replies()
+        self._unblock()
+
+    def _fail(self) -> None:
+        _logger.exception("closing %s: the broker failed on its request", self.client_host)
+        self.close()
+
+    def _on_frame(self, frame: memoryview) -> bool:
+        """Run one request; answers whether the next may follow now."""
+        outcome = self._executor.execute(self, frame)
+        if isinstance(outcome, Reply):
+            self._replies.append(outcome)
+            if outcome.parts is not None:
+                self._send_ready_replies()
+        elif self._replies:
+            reply = Reply(overlaps=True)
+            reply.parts = outcome
+            self._replies.append(reply)
+        elif outcome:
+            self._send(outcome)
+        return not self._must_wait()
+
+    def _must_wait(self) -> bool:
+        replies = self._replies
+        self._blocked = (
+            self._writing_paused
+            or (self._sender is not None and self._sender.is_busy)
+            or (bool(replies) and not replies[-1].overlaps)
+            or len(replies) >= _MAX_OVERLAPPING_REQUESTS
+        )
+        if self._blocked and self._transport is not None:
+            self._transport.pause_reading()
+        return self._blocked
+
+    def _unblock(self) -> None:
+        if self._blocked and self._transport is not None and not self._must_wait():
+            self._resume()
+
+    def _resume(self) -> None:
+        """Go on with what arrived meanwhile, then with the socket."""
+        try:
+            self._reader.resume(self._on_frame)
+        except (FrameRefusedError, ProtocolError) as error:
+            self.refuse(error)
+            return
+        except Exception:
+            self._fail()
+            return
+        if not self._blocked and self._transport is not None:
+            self._transport.resume_reading()
+
+    def _send_ready_replies(self) -> None:
+        replies = self._replies
+        while replies and replies[0].parts is not None:
+            if self._sender is not None and self._sender.is_busy:
+                return
+            parts = replies.popleft().parts
+            if parts:
+                self._send(parts)
+
+    def _send(self, parts: Parts) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self.last_active = self._connections.now()
+        if not contains_file_slice(parts):
+            transport.write(join(parts))
+            return
+        if self._sender is None:
+            self._sender = FileSender(transport, self._sender_idle)
+        self._sender.send(parts)
+
+    def _sender_idle(self) -> None:
+        """The last file slice has left (or the connection failed)."""
+        self._send_ready_replies()
+        self._unblock()

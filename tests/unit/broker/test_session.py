@@ -1,0 +1,155 @@
+"""A connection's replies keep their order; what must wait stops the connection, and no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ottla.broker.connections import Connections
+from ottla.broker.frames import FrameReader
+from ottla.broker.receive_memory import ReceiveMemory
+from ottla.broker.session import Reply, Session
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written; can be told that the peer does not read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.is_reading_paused = False
+        self.is_aborted = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1) if name in ("peername", "sockname") else default
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def write(self, data: Any) -> None:
+        self.sent.append(bytes(data))
+
+    def pause_reading(self) -> None:
+        self.is_reading_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_reading_paused = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class Executor:
+    """Answers a frame with itself; ``park…`` waits, ``produce…`` waits and lets others overlap."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+        self.parked: dict[bytes, Reply] = {}
+
+    def execute(self, session: Session, frame: memoryview) -> Any:
+        data = bytes(frame)
+        self.seen.append(data)
+        if data.startswith((b"park", b"produce")):
+            reply = self.parked[data] = Reply(overlaps=data.startswith(b"produce"))
+            return reply
+        if data == b"silent":
+            return ()
+        if data == b"bug":
+            raise RuntimeError("a bug")
+        return [data]
+
+
+class Wire:
+    def __init__(self) -> None:
+        memory = ReceiveMemory(1 << 20, lambda owner: None)
+        connections = Connections(
+            max_connections=10, max_per_host=10, max_idle_ms=-1, on_closed=lambda session: None
+        )
+        self.executor = Executor()
+        self.session = Session(connections, self.executor, FrameReader(memory, 1000), "PLAINTEXT")
+        self.transport = FakeTransport()
+        self.session.connection_made(self.transport)
+
+    def send(self, *payloads: bytes) -> None:
+        data = b"".join(len(each).to_bytes(4, "big") + each for each in payloads)
+        buffer = self.session.get_buffer(-1)
+        buffer[: len(data)] = data
+        self.session.buffer_updated(len(data))
+
+    def complete(self, payload: bytes) -> None:
+        self.session.complete(self.executor.parked[payload], [payload])
+
+
+def in_a_loop(story: Callable[[Wire], None]) -> None:
+    async def run() -> None:
+        story(Wire())
+
+    asyncio.run(run())
+
+
+def test_replies_leave_in_the_order_of_their_requests() -> None:
+    def story(wire: Wire) -> None:
+        wire.send(b"produce1", b"produce2", b"plain")
+        wire.complete(b"produce2")
+        assert wire.transport.sent == []
+        wire.complete(b"produce1")
+        assert wire.transport.sent == [b"produce1", b"produce2", b"plain"]
+
+    in_a_loop(story)
+
+
+def test_a_parked_request_stops_its_connection_until_it_is_answered() -> None:
+    def story(wire: Wire) -> None:
+        wire.send(b"park", b"later")
+        assert wire.executor.seen == [b"park"]
+        assert wire.transport.is_reading_paused
+        wire.complete(b"park")
+        assert wire.transport.sent == [b"park", b"later"]
+        assert not wire.transport.is_reading_paused
+
+    in_a_loop(story)
+
+
+def test_a_client_that_does_not_read_is_not_read_from() -> None:
+    def story(wire: Wire) -> None:
+        wire.session.pause_writing()
+        wire.send(b"one", b"two")
+        assert wire.executor.seen == [b"one"]
+        assert wire.transport.is_reading_paused
+        wire.session.resume_writing()
+        assert wire.transport.sent == [b"one", b"two"]
+        assert not wire.transport.is_reading_paused
+
+    in_a_loop(story)
+
+
+def test_a_request_without_an_answer_keeps_nobody_waiting() -> None:
+    def story(wire: Wire) -> None:
+        wire.send(b"silent", b"next")
+        assert wire.transport.sent == [b"next"]
+
+    in_a_loop(story)
+
+
+@pytest.mark.parametrize("payload", [b"bug", b"x" * 2000])
+def test_a_bug_or_an_oversized_frame_closes_the_connection(payload: bytes) -> None:
+    def story(wire: Wire) -> None:
+        wire.send(payload)
+        assert wire.transport.is_aborted
+        wire.session.connection_lost(None)
+        assert wire.session.is_closed
+
+    in_a_loop(story)
+
+
+def test_a_reply_after_the_end_of_the_connection_is_dropped() -> None:
+    def story(wire: Wire) -> None:
+        wire.send(b"park")
+        wire.session.connection_lost(None)
+        wire.complete(b"park")
+        assert wire.transport.sent == []
+
+    in_a_loop(story)
