@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from ottla.testing.messages import declared_messages, messages
 from ottla.wire.declare import Message
+from ottla.wire.errors import ErrorCode
+from ottla.wire.frames import RequestHeader, ResponseHeader
 from ottla.wire.schema import Field, Fixed
 
 Rewrite = Callable[[bytes], bytes]
@@ -64,8 +66,11 @@ def _kio(cls: type[Message], version: int) -> Rewrite:
     kind = next((kind for kind in ("Request", "Response") if cls.__name__.endswith(kind)), "data")
     package = _named(cls.__name__.removesuffix(kind))
     module = importlib.import_module(f"kio.schema.{package}.v{version}.{kind.lower()}")
+    return _kio_rewrite(getattr(module, cls.__name__))
+
+
+def _kio_rewrite(theirs: Any) -> Rewrite:
     serial = importlib.import_module("kio.serial")
-    theirs = getattr(module, cls.__name__)
     read, write = serial.entity_reader(theirs), serial.entity_writer(theirs)
 
     def rewrite(encoded: bytes) -> bytes:
@@ -127,3 +132,35 @@ def test_kio_agrees(cls: type[Message], version: int) -> None:
 def test_kafka_python_agrees(cls: type[Message], version: int) -> None:
     override = _without_error if cls.__name__ == "ApiVersionsResponse" else None
     _check(cls, version, _kafka_python(cls, version), override)
+
+
+def test_kio_knows_the_same_errors() -> None:
+    theirs = importlib.import_module("kio.schema.errors").ErrorCode
+    assert [(error.value, error.name, error.retriable) for error in ErrorCode] == [
+        (error.value, error.name.upper(), error.retriable) for error in theirs
+    ]
+
+
+@pytest.mark.parametrize("client_id", [None, "", "me", "é" * 300])
+@pytest.mark.parametrize(("version", "header_version"), [(11, 1), (12, 2)])
+def test_the_oracles_agree_on_request_headers(
+    version: int, header_version: int, client_id: str | None
+) -> None:
+    header = RequestHeader(api_key=1, api_version=version, correlation_id=7, client_id=client_id)
+    encoded = header.encode()
+    module = importlib.import_module(f"kio.schema.request_header.v{header_version}.header")
+    assert _kio_rewrite(module.RequestHeader)(encoded) == encoded
+    theirs = importlib.import_module("kafka.protocol.api_header").RequestHeader(
+        request_api_key=1,
+        request_api_version=version,
+        correlation_id=7,
+        client_id=client_id,
+    )
+    assert theirs.encode(flexible=header_version == 2) == encoded
+
+
+def test_kio_agrees_on_response_headers() -> None:
+    for version, header_version in ((11, 0), (12, 1)):
+        encoded = ResponseHeader(correlation_id=7).encode(1, version)
+        module = importlib.import_module(f"kio.schema.response_header.v{header_version}.header")
+        assert _kio_rewrite(module.ResponseHeader)(encoded) == encoded

@@ -17,7 +17,7 @@ from ottla.wire.encoding import EncoderSource
 from ottla.wire.errors import ErrorCode, Malformed, ProtocolError, Truncated, Unencodable
 from ottla.wire.schema import Schema
 
-Decoder = Callable[[Any, int, bool], Any]
+Decoder = Callable[[Any, int, bool, int], Any]
 Encoder = Callable[[Any, bool], Any]
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
@@ -25,7 +25,7 @@ _ABSENT = object()
 
 
 def decoder(cls: Any, version: int) -> Decoder:
-    """Compile ``decode(buffer, position, allow_trailing)`` and keep it in the class."""
+    """Compile ``decode(buffer, position, allow_trailing, max_elements)``; kept in the class."""
     _check_version(cls, version)
     source = DecoderSource(cls.SCHEMA, version)
     decode: Decoder = _execute(source, f"decode {cls.__name__} v{version}")["decode"]

@@ -31,6 +31,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -53,6 +54,9 @@ from ottla.wire.schema import (
     parse_versions,
 )
 
+if TYPE_CHECKING:
+    from ottla.wire.primitives import Buffer
+
 
 class RecordsSlice(Protocol):
     """Records that are sent from where they lie (a file, say) instead of being copied."""
@@ -62,7 +66,8 @@ class RecordsSlice(Protocol):
         """How many bytes will be sent."""
 
 
-Buffer = bytes | bytearray | memoryview
+#: The default limit of the elements in one decoded message: millions of partitions fit.
+MAX_ELEMENTS: Final = 2**22
 
 Bool = Annotated[bool, Fixed("Bool", "?", 1, False)]
 Int8 = Annotated[int, Fixed("Int8", "b", 1, 0)]
@@ -156,21 +161,33 @@ class Message(Struct):
     #: The first flexible version (KIP-482), ``None`` if there is none.
     FLEXIBLE_FROM: ClassVar[int | None]
 
+    # By version, as far as they were needed yet.
+    _decoders: ClassVar[dict[int, Callable[[Buffer, int, bool, int], Any]]]
+    _encoders: ClassVar[dict[int, Callable[[Any, bool], Any]]]
+
     @classmethod
     def decode(
-        cls, buffer: Buffer, version: int, position: int = 0, *, allow_trailing: bool = False
+        cls,
+        buffer: Buffer,
+        version: int,
+        position: int = 0,
+        *,
+        allow_trailing: bool = False,
+        max_elements: int = MAX_ELEMENTS,
     ) -> Self:
         """Read one message from ``buffer[position:]``, all of it unless ``allow_trailing``.
 
-        Records stay memoryviews of the buffer; everything else is copied.
+        Records stay memoryviews of the buffer; everything else is copied. ``max_elements`` limits
+        the structs and strings in all arrays together, and so the memory a hostile peer can claim.
 
         Raises `Truncated` where bytes are missing, `Malformed` where they can't be right, and
         `ProtocolError` (UNSUPPORTED_VERSION) for a version that isn't declared.
         """
-        decoder = cls.__dict__["_decoders"].get(version)
+        decoder = cls._decoders.get(version)
         if decoder is None:
             decoder = _compiler().decoder(cls, version)
-        return decoder(buffer, position, allow_trailing)  # type: ignore[no-any-return]
+        decoded: Self = decoder(buffer, position, allow_trailing, max_elements)
+        return decoded
 
     def encode(self, version: int) -> bytes:
         """The message in that version.
@@ -178,17 +195,19 @@ class Message(Struct):
         Raises `ProtocolError` (UNSUPPORTED_VERSION) if the version isn't declared or lacks a field
         whose value would be lost, and `Unencodable` for a value its field can't carry.
         """
-        encoder = self.__class__.__dict__["_encoders"].get(version)
+        encoder = self._encoders.get(version)
         if encoder is None:
-            encoder = _compiler().encoder(self.__class__, version)
-        return encoder(self, False)  # type: ignore[no-any-return]
+            encoder = _compiler().encoder(type(self), version)
+        encoded: bytes = encoder(self, False)
+        return encoded
 
     def encode_parts(self, version: int) -> list[bytes | RecordsSlice]:
         """As `encode`, but a `RecordsSlice` stands uncopied between the bytes around it."""
-        encoder = self.__class__.__dict__["_encoders"].get(version)
+        encoder = self._encoders.get(version)
         if encoder is None:
-            encoder = _compiler().encoder(self.__class__, version)
-        return encoder(self, True)  # type: ignore[no-any-return]
+            encoder = _compiler().encoder(type(self), version)
+        parts: list[bytes | RecordsSlice] = encoder(self, True)
+        return parts
 
 
 _Declared = TypeVar("_Declared")
@@ -225,7 +244,7 @@ def message(
 def _declare(cls: type[_Declared], base: type) -> type[_Declared]:
     """The class again, with slots: they can't be added to a class that exists."""
     namespace = dict(cls.__dict__)
-    annotations = namespace.get("__annotations__", {})
+    annotations = cls.__annotations__
     stated = {name: namespace.pop(name) for name in annotations if name in namespace}
     for unwanted in ("__dict__", "__weakref__"):
         namespace.pop(unwanted, None)

@@ -5,7 +5,8 @@ length that follows them; nested structs are inlined.
 
 Truncation is noticed late, on purpose: a slice past the end is short but harmless, and leaves
 ``pos`` behind ``size``, where every further read fails and the last line looks. Only array counts
-are checked at once, for they would allocate.
+are checked at once, for they would allocate: each against the bytes that remain, and their sum
+against a limit, because an element of three bytes may become an object of a hundred.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _SIZES = {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "d": 8
 
 
 class DecoderSource(Source):
-    """The source of ``decode(buffer, pos, allow_trailing)``."""
+    """The source of ``decode(buffer, pos, allow_trailing, elements_left)``."""
 
     def __init__(self, schema: Schema, version: int) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class DecoderSource(Source):
             self._emit_tag_reader(name, tagged)
 
     def _emit_message(self, schema: Schema) -> None:
-        with self.block("def decode(buffer, pos, allow_trailing)"):
+        with self.block("def decode(buffer, pos, allow_trailing, elements_left)"):
             if self._holds_records:
                 self.line("view = memoryview(buffer)")
                 with self.block("if type(buffer) is not bytes"):
@@ -65,6 +66,7 @@ class DecoderSource(Source):
             self.line("return message")
         named = f"{schema.name} v{self._version}"
         self.constants["NAME"] = named
+        self.constants["CROWDED"] = f"{named} has more elements than allowed"
         self.constants["TRUNCATED"] = f"{named} ends too early"
 
     # Runs of fixed-size values
@@ -118,7 +120,7 @@ class DecoderSource(Source):
             if has_tagged:
                 name = f"read_tags_{schema.name}"
                 self._tagged_structs.setdefault(name, schema)
-                self.line(f"pos = {name}({target}, buffer, pos - 1)")
+                self.line(f"pos = {name}({target}, buffer, pos - 1, elements_left)")
             else:
                 self.line(
                     f"{target}.unknown_tagged_fields, pos = read_unknown_tags(buffer, pos - 1)"
@@ -129,7 +131,7 @@ class DecoderSource(Source):
     def _emit_tag_reader(self, name: str, schema: Schema) -> None:
         """A function per struct: tagged fields are rare, and calls keep the rest readable."""
         self.line("")
-        with self.block(f"def {name}(target, buffer, pos)"):
+        with self.block(f"def {name}(target, buffer, pos, elements_left)"):
             self.line("size = len(buffer)")
             self.line("count, pos = read_uvarint(buffer, pos)")
             self.line("tag = -1")
@@ -282,6 +284,9 @@ class DecoderSource(Source):
         if isinstance(element, Fixed):
             self._read_fixed_elements(count, target, element)
             return
+        self.line(f"elements_left -= {count}")
+        with self.block("if elements_left < 0"):
+            self.line("raise Malformed(CROWDED)")
         items, append = self.local("items"), self.local("append")
         self.line(f"{target} = {items} = []")
         self.line(f"{append} = {items}.append")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import uuid
 from collections.abc import Iterator
 
 from ottla.wire.schema import ArrayOf, Field, Fixed, Schema, Sized, StructOf
@@ -54,7 +55,8 @@ class Source:
         """An expression for an immutable default."""
         if value is None or isinstance(value, bool | int | float | str | bytes):
             return repr(value)
-        return self._constant(f"DEFAULT_{len(self.constants)}", value)
+        assert isinstance(value, uuid.UUID)
+        return self._constant(f"UUID_{value.int:x}", value)
 
     def _constant(self, name: str, value: object) -> str:
         known = self.constants.setdefault(name, value)

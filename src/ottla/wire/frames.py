@@ -16,8 +16,8 @@ from ottla.wire.primitives import read_unknown_tags, tagged_section
 
 if TYPE_CHECKING:
     from ottla.wire.declare import Message, RecordsSlice
+    from ottla.wire.primitives import Buffer
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
 UnknownTags: TypeAlias = tuple[tuple[int, bytes], ...]
 
 _INT32: Final = struct.Struct(">i")

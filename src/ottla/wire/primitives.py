@@ -10,11 +10,11 @@ import functools
 import struct
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ottla.wire.errors import Malformed, Truncated, Unencodable
 
-Buffer = bytes | bytearray | memoryview
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 MAX_STRING_BYTES: Final = 32767
 _MAX_UINT32: Final = 0xFFFFFFFF

@@ -181,6 +181,8 @@ class Schema:
     def _resolve(self) -> Iterator[Field]:
         names = vars(sys.modules[self.cls.__module__])
         for name, annotation in self._annotations.items():
+            if not isinstance(annotation, str):
+                raise TypeError(f"{names['__name__']} lacks 'from __future__ import annotations'")
             text = annotation.replace(" ", "")
             is_nullable = text.endswith("|None")
             stated = self._stated.get(name, REQUIRED)

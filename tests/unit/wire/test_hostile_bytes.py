@@ -142,6 +142,15 @@ def test_a_count_is_judged_by_the_least_its_elements_take() -> None:
     assert len(Lists.decode(bytes.fromhex("00000003") + bytes(18), 0).items) == 3
 
 
+def test_all_elements_together_have_a_limit() -> None:
+    lists = Lists(items=[Item(number=number, name="") for number in range(10)])
+    for version in Lists.VERSIONS:
+        encoded = lists.encode(version)
+        assert Lists.decode(encoded, version, max_elements=10) == lists
+        with pytest.raises(Malformed):
+            Lists.decode(encoded, version, max_elements=9)
+
+
 @pytest.mark.parametrize(
     ("cls", "version", "body"),
     [
