@@ -1,4 +1,4 @@
-"""The import table of ARCHITECTURE.md, executed: who may import whom, and what no core may touch."""
+"""The import table of ARCHITECTURE.md, executed: who may import whom, what no core may touch."""
 
 from __future__ import annotations
 
