@@ -15,7 +15,6 @@ EXTENSIONS = [
             "src/ottla/records/_crc32c.h",
         ],
         extra_compile_args=["-O3"],
-        optional=True,
     ),
 ]
 
@@ -25,5 +24,7 @@ except ImportError:
     modules = []
 else:
     modules = cythonize(EXTENSIONS, language_level=3, build_dir="build/cython")
+    for module in modules:
+        module.optional = True  # set here because cythonize would drop it
 
 setup(ext_modules=modules)
