@@ -10,7 +10,7 @@ import click
 
 from ottla import __version__
 from ottla.cli.flags import Command, Flag
-from ottla.cli.report import report_error
+from ottla.cli.report import report_errors
 
 EXIT_USAGE = 2
 HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -48,7 +48,7 @@ def run(commands: Mapping[str, Command], arguments: Sequence[str]) -> int:
         return EXIT_USAGE
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx is not None else "ottla"
-        report_error(error.format_message(), f"Try '{where} --help'.")
+        report_errors([error.format_message()], f"Try '{where} --help'.")
         return EXIT_USAGE
     except click.Abort:
         return 130

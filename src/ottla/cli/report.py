@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def report_error(message: str, hint: str | None = None) -> None:
-    """Print ``error: message`` and what to do about it to standard error."""
+
+def report_errors(problems: Iterable[str], hint: str | None = None) -> None:
+    """Print ``error: problem`` for each, then what to do about it, to standard error."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text("error: ", style="bold red") + Text(message))
+    for problem in problems:
+        console.print(Text("error: ", style="bold red") + Text(problem))
     if hint:
         console.print(Text(hint))

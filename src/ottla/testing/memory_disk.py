@@ -185,7 +185,12 @@ class MemoryDisk:
     def modified_ms(self, path: str) -> int:
         return self._content(path).modified_ms
 
+    def space_bytes(self, path: str) -> tuple[int, int]:
+        return -1, -1
+
     def lock_directory(self, path: str) -> MemoryDirectoryLock:
+        if path not in self._directories:
+            raise file_missing(path)
         if path in self._locked:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable", path)
         self._locked.add(path)

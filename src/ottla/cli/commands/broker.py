@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from ottla.cli.flags import Command, Flag, FlagValues
-
-if TYPE_CHECKING:
-    from ottla.broker.configuration import ConfigurationError
-    from ottla.broker.process import StartError
 
 FLAGS = (
     Flag("--data", "DIR", "Where the data is kept; created when missing. Default: ./ottla-data"),
@@ -73,9 +69,11 @@ def _run(values: FlagValues) -> int:
     set_up_logging(log_format, _single(values, "--log-level") or "info")
     try:
         return _start(values, log_format)
-    except (ConfigurationError, StartError) as error:
-        _report(error, log_format)
-        return EXIT_FAILED
+    except ConfigurationError as error:
+        _report(error.problems, None, log_format)
+    except StartError as error:
+        _report([error.message], error.hint, log_format)
+    return EXIT_FAILED
 
 
 def _start(values: FlagValues, log_format: str) -> int:
@@ -96,17 +94,16 @@ def _start(values: FlagValues, log_format: str) -> int:
     return run(configuration, lambda started: announce(started, configuration, log_format))
 
 
-def _report(error: ConfigurationError | StartError, log_format: str) -> None:
-    hint: str | None = getattr(error, "hint", None)
+def _report(problems: Sequence[str], hint: str | None, log_format: str) -> None:
     if log_format == "json":
         import logging
 
         fields = {"event": "start_failed", "hint": hint}
-        logging.getLogger("ottla").error(str(error), extra=fields)
+        logging.getLogger("ottla.broker").error("; ".join(problems), extra=fields)
     else:
-        from ottla.cli.report import report_error
+        from ottla.cli.report import report_errors
 
-        report_error(str(error), hint)
+        report_errors(problems, hint)
 
 
 def _single(values: FlagValues, name: str) -> str | None:
