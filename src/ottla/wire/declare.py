@@ -31,7 +31,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -54,8 +53,7 @@ from ottla.wire.schema import (
     parse_versions,
 )
 
-if TYPE_CHECKING:
-    from ottla.wire.primitives import Buffer
+Buffer = bytes | bytearray | memoryview
 
 
 class RecordsSlice(Protocol):

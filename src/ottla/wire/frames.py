@@ -15,8 +15,7 @@ from ottla.wire.errors import Malformed, Truncated, Unencodable
 from ottla.wire.primitives import read_unknown_tags, tagged_section
 
 if TYPE_CHECKING:
-    from ottla.wire.declare import Message, RecordsSlice
-    from ottla.wire.primitives import Buffer
+    from ottla.wire.declare import Buffer, Message, RecordsSlice
 
 UnknownTags: TypeAlias = tuple[tuple[int, bytes], ...]
 

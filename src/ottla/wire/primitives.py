@@ -10,11 +10,12 @@ import functools
 import struct
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from ottla.wire.errors import Malformed, Truncated, Unencodable
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
+if TYPE_CHECKING:
+    from ottla.wire.declare import Buffer
 
 MAX_STRING_BYTES: Final = 32767
 _MAX_UINT32: Final = 0xFFFFFFFF
