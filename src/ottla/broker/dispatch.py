@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import struct
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ottla.broker.api import ADVERTISED, STEMS
 from ottla.broker.replies import Parts
-from ottla.broker.session import Reply, Session
+from ottla.broker.session import KnownHeader, Reply, Session
 from ottla.wire import apis, frames
 from ottla.wire.errors import ErrorCode, ProtocolError
 
@@ -26,6 +27,13 @@ _logger = logging.getLogger(__name__)
 _PRODUCE = 0
 _FETCH = 1
 _API_VERSIONS = 18
+
+_NO_TAGS = b"\0"
+_RESPONSE_START = struct.Struct(">ii")
+_CORRELATION_ID_BYTES = 4
+# Before it: API key, API version, correlation id; from it on the client id and its length.
+_AFTER_CORRELATION_ID = 8
+_LENGTH_BYTES = 2
 
 
 class RequestContext:
@@ -48,10 +56,13 @@ Handler = Callable[[RequestContext, Any], Any]
 class _Api:
     """One API at one version, ready to run."""
 
-    __slots__ = ("decode", "handle", "key", "version")
+    __slots__ = ("decode", "handle", "is_flexible", "key", "response_tags", "version")
 
     def __init__(self, key: int, version: int) -> None:
         request, _ = apis.declaration(key)
+        self.is_flexible = apis.APIS[key].is_flexible(version)
+        has_tags = frames.response_header_version(key, version) == 1
+        self.response_tags = _NO_TAGS if has_tags else b""
         self.key = key
         self.version = version
         self.decode = request.decode
@@ -75,9 +86,9 @@ class Dispatcher:
             if key == _API_VERSIONS and not _is_advertised(key, version):
                 return self._refuse_api_versions(session, correlation_id)
             api = self._find(key, version)
-        header, position = frames.RequestHeader.decode(frame)
+        client_id, position = _read_header(frame, api, session)
         request = api.decode(frame[position:], version)
-        context = RequestContext(self._broker, session, version, header.client_id)
+        context = RequestContext(self._broker, session, version, client_id)
         result = api.handle(context, request)
         if result is None:
             return ()
@@ -135,7 +146,31 @@ def _encode(api: _Api, correlation_id: int, response: Any) -> Parts:
         parts = frames.encode_response_parts(response, api.version, correlation_id=correlation_id)
         # What a fetch carries beside bytes are slices of the log.
         return cast(Parts, parts)
-    return [frames.encode_response(response, api.version, correlation_id=correlation_id)]
+    body = response.encode(api.version)
+    size = _CORRELATION_ID_BYTES + len(api.response_tags) + len(body)
+    return [b"".join((_RESPONSE_START.pack(size, correlation_id), api.response_tags, body))]
+
+
+def _read_header(frame: memoryview, api: _Api, session: Session) -> tuple[str | None, int]:
+    """The client id and where the body starts.
+
+    A client sends the same header with each request but for the correlation id, so the session
+    remembers it: what is equal byte for byte need not be decoded again.
+    """
+    known = session.known_header
+    if known is not None and frame[_AFTER_CORRELATION_ID : known.end] == known.data:
+        end = known.end
+        if not api.is_flexible:
+            return known.client_id, end
+        if len(frame) > end and frame[end] == 0:
+            return known.client_id, end + 1
+    header, position = frames.RequestHeader.decode(frame)
+    size = len((header.client_id or "").encode())
+    end = _AFTER_CORRELATION_ID + _LENGTH_BYTES + size
+    session.known_header = KnownHeader(
+        bytes(frame[_AFTER_CORRELATION_ID:end]), end, header.client_id
+    )
+    return header.client_id, position
 
 
 def _is_advertised(key: int, version: int) -> bool:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ottla.broker.group_shard import ShardRuntime
 from ottla.broker.partition import Partition
 from ottla.broker.steady_time import SteadyTime
-from ottla.coordination.groups.commands import Command, TopicsDeleted
-from ottla.coordination.groups.routing import partition_for
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.metadata.image import ClusterImage
 
+# The coordinator's core is imported with its first use: a broker without groups starts sooner.
+if TYPE_CHECKING:
+    from ottla.broker.group_shard import ShardRuntime
+    from ottla.coordination.groups.commands import Command
+
 # Makes a command of the future that its reply will complete.
-MakeCommand = Callable[["asyncio.Future[Any]"], Command]
+MakeCommand = Callable[["asyncio.Future[Any]"], "Command"]
 
 
 class OffsetsTopic(Protocol):
@@ -67,6 +69,8 @@ class GroupCoordinator:
         Raises:
             ProtocolError: the shard's log is offline or refused the records.
         """
+        from ottla.coordination.groups.routing import partition_for
+
         await self.ensure_topic()
         return await self.submit_to(partition_for(group_id, self.partition_count), make)
 
@@ -101,6 +105,8 @@ class GroupCoordinator:
         )
         if not gone:
             return
+        from ottla.coordination.groups.commands import TopicsDeleted
+
         for shard in self._shards.values():
             if shard.is_ready:
                 shard.submit(TopicsDeleted(gone))
@@ -111,6 +117,8 @@ class GroupCoordinator:
             shard.stop()
 
     def _shard(self, index: int) -> ShardRuntime:
+        from ottla.broker.group_shard import ShardRuntime
+
         partition = self._topic.partition(index)
         shard = self._shards.get(index)
         if shard is None or shard.partition is not partition:

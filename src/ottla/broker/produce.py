@@ -25,6 +25,8 @@ _FIRST_ZSTD_VERSION = 7
 MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024
 
 _NO_TIMESTAMP = -1
+# Any codec from zstd on, transactional, control: what needs a closer look.
+_UNUSUAL_ATTRIBUTES = 0x34
 
 
 def append_client_batch(
@@ -52,7 +54,7 @@ def append_client_batch(
         raise ProtocolError(ErrorCode.INVALID_RECORD, "a partition takes exactly one batch")
     _check_header(header, version)
     _check_timestamps(partition, checked, now_ms)
-    if settings.codec is not None and settings.codec != header.codec:
+    if settings.codec is not None and settings.codec is not header.codec:
         records = memoryview(
             recompress(
                 records,
@@ -78,6 +80,8 @@ def _refuse_if_too_large(records: memoryview, max_message_bytes: int) -> None:
 
 
 def _check_header(header: BatchHeader, version: int) -> None:
+    if not header.attributes & _UNUSUAL_ATTRIBUTES:
+        return
     if header.is_control:
         raise ProtocolError(ErrorCode.INVALID_RECORD, "clients may not write control batches")
     if header.is_transactional:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from ottla.broker.frames import FrameReader, FrameRefusedError
 from ottla.broker.replies import FileSender, Parts, contains_file_slice, join
@@ -38,6 +38,14 @@ class Reply:
         self.parts: Parts | None = None
         self.overlaps = overlaps
         self.on_abandoned: Callable[[], object] | None = None
+
+
+class KnownHeader(NamedTuple):
+    """The part of a request header that a client repeats, and what it says."""
+
+    data: bytes
+    end: int
+    client_id: str | None
 
 
 class RequestExecutor(Protocol):
@@ -69,6 +77,7 @@ class Session(asyncio.BufferedProtocol):
         "client_host",
         "client_software_name",
         "client_software_version",
+        "known_header",
         "last_active",
         "listener_name",
         "local_host",
@@ -95,6 +104,7 @@ class Session(asyncio.BufferedProtocol):
         self.client_software_name = ""
         self.client_software_version = ""
         self.last_active = 0.0
+        self.known_header: KnownHeader | None = None
 
     # What asyncio calls.
 
