@@ -118,7 +118,7 @@ class LogDirectory:
         """
         health = DirectoryHealth(path)
         try:
-            disk.make_directories(path)
+            _make_durable_directories(disk, path)
             lock = _take_lock(disk, path)
         except OSError as error:
             raise health.fail(error) from error
@@ -308,6 +308,19 @@ class LogDirectory:
         for log in self.partitions.values():
             log.close_files()
         self._lock.release()
+
+
+def _make_durable_directories(disk: Disk, path: str) -> None:
+    """Create a directory, with those above it that are missing, to stay."""
+    parents = []
+    missing = path
+    while missing not in ("", "/") and not disk.exists(missing):
+        missing = missing.rpartition("/")[0] or "/"
+        parents.append(missing)
+    if parents:
+        disk.make_directories(path)
+        for parent in parents:
+            disk.sync_directory(parent)
 
 
 def _take_lock(disk: Disk, path: str) -> DirectoryLock:

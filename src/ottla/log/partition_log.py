@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ottla.log.appending import Appended, check_replicated, check_sizes
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.log.errors import (
+    LogDirectoryFailed,
     OffsetOutOfRange,
 )
 from ottla.log.files import write_file
@@ -139,10 +140,9 @@ class PartitionLog:
             raise health.fail(error) from error
         log = cls(disk, directory, config, name, topic_id, health, loaded)
         if log.flushed_offset < log.log_end_offset:
-            for segment in list(log._segments)[:-1]:
-                if segment.next_offset > log.flushed_offset:
-                    log._unsynced.note_sealed(segment)
             log._unsynced.note_names()
+        for segment in loaded.resealed:
+            log._unsynced.note_sealed(segment)
         return log
 
     @property
@@ -231,7 +231,11 @@ class PartitionLog:
                 )
             )
             offset = last_offset + 1
-        first_offset = self._write(buffer, batches, written, leader_epoch, append_time_ms, now_ms)
+        epoch = None if is_replica else leader_epoch
+        try:
+            first_offset = self._write(buffer, batches, written, epoch, append_time_ms, now_ms)
+        except OSError as error:
+            raise self._health.fail(error) from error
         if staged is not None:
             staged.commit()
         self.producers.end_offset = self.log_end_offset = offset
@@ -251,40 +255,35 @@ class PartitionLog:
         buffer: bytearray | memoryview,
         batches: Sequence[tuple[int, BatchHeader]],
         written: list[tuple[int, int, int]],
-        leader_epoch: int,
+        leader_epoch: int | None,
         append_time_ms: int,
         now_ms: int,
     ) -> int:
-        """Stamp the batches, roll if due, write; returns the first offset."""
+        """Roll if due, stamp the batches unless they are a replica's, write.
+
+        Returns the first offset.
+        """
         first_offset = written[0][1] - batches[0][1].last_offset_delta
-        if is_roll_due(
-            self._segments.active,
-            self.config,
-            size_bytes=len(buffer),
-            batch_count=len(written),
-            last_offset=written[-1][1],
-            max_timestamp_ms=max(each[2] for each in written),
-            now_ms=now_ms,
-        ):
+        if is_roll_due(self._segments.active, self.config, len(buffer), written, now_ms):
             self.roll(first_offset, now_ms=now_ms)
         segments = self._segments
         start = segments.active.size_bytes
         for (position, header), (_, last_offset, _) in zip(batches, written, strict=True):
             base_offset = last_offset - header.last_offset_delta
-            if header.base_offset != base_offset or header.partition_leader_epoch != leader_epoch:
+            if leader_epoch is None:
+                self.leader_epochs.observe(header.partition_leader_epoch, base_offset)
+            else:
                 stamp(buffer, position, base_offset, leader_epoch)
             if append_time_ms >= 0:
                 stamp_log_append_time(buffer, position, append_time_ms)
             segments.note_append(base_offset, start + position)
-        try:
-            if start == 0:
-                # The file may be made by this very write; its name must become durable, too.
-                self._unsynced.note_names()
-            segments.active.append(buffer, written)
-        except OSError as error:
-            raise self._health.fail(error) from error
+        if start == 0:
+            # The file may be made by this very write; its name must become durable, too.
+            self._unsynced.note_names()
+        segments.active.append(buffer, written)
         self._is_touched = True
-        self.leader_epochs.assign(leader_epoch, first_offset)
+        if leader_epoch is not None:
+            self.leader_epochs.assign(leader_epoch, first_offset)
         return first_offset
 
     # Rolling
@@ -585,7 +584,9 @@ class PartitionLog:
         self.close_files()
 
     def close_files(self) -> None:
-        """Close the files as they are, as a crash would leave them."""
+        """Close the files as they are, as a crash would leave them; the log refuses all use."""
         self.is_closed = True
+        self._health = DirectoryHealth(self._health.path)
+        self._health.failure = LogDirectoryFailed(f"The log of {self.name} is closed")
         for segment in self._segments:
             segment.retire()

@@ -70,6 +70,8 @@ class LoadedLog(NamedTuple):
     producers: Producers
     snapshots: SnapshotFiles
     recovered: Recovered
+    resealed: list[Segment]
+    """Segments whose indexes were written anew and are not durable."""
 
 
 def load_log(disk: Disk, directory: str, config: LogConfig, request: OpenRequest) -> LoadedLog:
@@ -92,6 +94,7 @@ class _Loader:
         self._producers = Producers()
         self._segments: list[Segment] = []
         self._recovered = Recovered()
+        self._resealed: list[Segment] = []
 
     def load(self) -> LoadedLog:
         names = finish_interrupted_changes(
@@ -119,6 +122,7 @@ class _Loader:
             self._producers,
             self._snapshots,
             self._recovered,
+            self._resealed,
         )
 
     def _path(self, name: str) -> str:
@@ -195,6 +199,11 @@ class _Loader:
     def _recover(self) -> int:
         first = self._first_unflushed()
         base_offset = self._segments[first].base_offset
+        if first > 0 and base_offset == self._request.recovery_point:
+            # All of the segment before is durable, but its indexes were written after that.
+            self._segments[first - 1].rebuild_indexes()
+            self._segments[first - 1].seal()
+            self._resealed.append(self._segments[first - 1])
         self._restore_producers(self._segments[:first], base_offset)
         number = first
         end_offset = base_offset
@@ -212,8 +221,11 @@ class _Loader:
                 segment.file.sync()
             if number + 1 < len(self._segments):
                 segment.seal()
+                self._resealed.append(segment)
             end_offset = segment.next_offset
             number += 1
+        # What the cut made the last segment is the active one.
+        self._resealed = [each for each in self._resealed if each is not self._segments[number - 1]]
         removed, self._segments = self._segments[number:], self._segments[:number]
         for segment in removed:
             self._remove_segment(segment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 from ottla.log.config import LogConfig
 from ottla.log.indexes import TIME_ENTRY_SIZE
@@ -12,14 +13,11 @@ from ottla.log.segment import Segment
 def is_roll_due(
     active: Segment,
     config: LogConfig,
-    *,
     size_bytes: int,
-    batch_count: int,
-    last_offset: int,
-    max_timestamp_ms: int,
+    batches: Sequence[tuple[int, int, int]],
     now_ms: int,
 ) -> bool:
-    """Whether an append of these batches should go to a new segment.
+    """Whether an append of these batches (size, last offset, largest timestamp) needs a new one.
 
     A segment's age counts from its first batch's timestamp to the newest one's, so that segments
     cover about ``segment.ms`` of the records' time even when old records are loaded in bulk.
@@ -28,18 +26,18 @@ def is_roll_due(
     if present_bytes == 0:
         return False
     # Each batch adds one entry at most; time entries are the larger ones.
-    entry_count = len(active.time_index) + batch_count
+    entry_count = len(active.time_index) + len(batches)
     if (
         present_bytes + size_bytes > config.segment_bytes
         or entry_count * TIME_ENTRY_SIZE > config.segment_index_bytes
-        or not active.can_hold(last_offset)
+        or not active.can_hold(batches[-1][1])
     ):
         return True
     limit_ms = config.segment_ms - _jitter_ms(active, config)
     first_timestamp_ms = active.first_timestamp_ms()
     if first_timestamp_ms < 0:
         return now_ms - active.created_ms > limit_ms
-    return max_timestamp_ms - first_timestamp_ms > limit_ms
+    return max([batch[2] for batch in batches]) - first_timestamp_ms > limit_ms
 
 
 def _jitter_ms(segment: Segment, config: LogConfig) -> int:

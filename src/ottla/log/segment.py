@@ -151,7 +151,7 @@ class Segment:
         except (FileNotFoundError, ValueError):
             is_sane = False
         if not is_sane:
-            self._rebuild_indexes()
+            self.rebuild_indexes()
 
     def _are_last_entries_sane(self) -> bool:
         """Unclean stops leave preallocated zeros, which would be entries before the base."""
@@ -169,7 +169,8 @@ class Segment:
             timestamp_ms > first_timestamp_ms or len(self.time_index) == 1
         )
 
-    def _rebuild_indexes(self) -> None:
+    def rebuild_indexes(self) -> None:
+        """Make the indexes anew from the batches' headers."""
         self.clear_indexes()
         try:
             for position, header in iter_file_headers(
@@ -219,6 +220,8 @@ class Segment:
         timestamp_ms = self.largest.timestamp_ms
         if timestamp_ms >= 0:
             return timestamp_ms
+        if self.size_bytes == 0:
+            return self.created_ms
         return self._disk.modified_ms(self.path(LOG_SUFFIX))
 
     def first_timestamp_ms(self) -> int:
