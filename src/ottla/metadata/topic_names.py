@@ -12,6 +12,7 @@ INTERNAL_TOPICS = frozenset(
 CLUSTER_METADATA_TOPIC = "__cluster_metadata"
 
 MAX_NAME_LENGTH = 249
+_MAX_SHOWN_LENGTH = 1000
 _LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
@@ -22,8 +23,10 @@ def invalid_reason(name: str) -> str | None:
     if name in (".", ".."):
         return f"Topic name is invalid: '{name}' is not allowed"
     if len(name) > MAX_NAME_LENGTH:
+        # The message has to fit into a response, as the name fitted into the request.
+        shown = name if len(name) <= _MAX_SHOWN_LENGTH else name[:_MAX_SHOWN_LENGTH] + "..."
         return (
-            f"Topic name is invalid: the length of '{name}' is longer than the max allowed "
+            f"Topic name is invalid: the length of '{shown}' is longer than the max allowed "
             f"length {MAX_NAME_LENGTH}"
         )
     if not _LEGAL.issuperset(name):

@@ -19,6 +19,7 @@ MAX_VALUE_LENGTH: Final = 32767
 _INTEGER_CHARACTERS = frozenset("+-0123456789")
 _DECIMAL_CHARACTERS = frozenset("+-0123456789.eE")
 _MAX_NUMBER_LENGTH = 400
+_MAX_SHOWN_LENGTH = 200
 
 
 class ConfigType(IntEnum):
@@ -223,9 +224,9 @@ def _is_partition_of_broker(item: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(value)}]"
-    return str(value)
+    text = f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
+    # The message has to fit into a response.
+    return text if len(text) <= _MAX_SHOWN_LENGTH else text[:_MAX_SHOWN_LENGTH] + "..."
 
 
 def _integer(name: str, text: str, kind: str, highest: int) -> int:
@@ -264,7 +265,7 @@ def _double(name: str, text: str) -> float:
 
 def _no_number(name: str, text: str, kind: str) -> ConfigValueError:
     return ConfigValueError(
-        f"Invalid value {text} for configuration {name}: Not a number of type {kind}"
+        f"Invalid value {_shown(text)} for configuration {name}: Not a number of type {kind}"
     )
 
 
@@ -272,7 +273,7 @@ def _boolean(name: str, text: str) -> bool:
     word = text.strip().lower()
     if word not in ("true", "false"):
         raise ConfigValueError(
-            f"Invalid value {text} for configuration {name}: "
+            f"Invalid value {_shown(text)} for configuration {name}: "
             "Expected value to be either true or false"
         )
     return word == "true"

@@ -174,12 +174,12 @@ def _check_owner(resolver: ConfigResolver, resource: ConfigResource) -> None:
     elif name != CLUSTER_DEFAULT:
         if not (name.isascii() and name.isdecimal()):
             raise ProtocolError(
-                ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name}"
+                ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name[:200]}"
             )
         if name != str(resolver.node_id):
             raise ProtocolError(
                 ErrorCode.INVALID_REQUEST,
-                f"Unexpected broker id, expected {resolver.node_id}, but received {name}",
+                f"Unexpected broker id, expected {resolver.node_id}, but received {name[:200]}",
             )
 
 
@@ -191,7 +191,7 @@ def _check_names(names: Sequence[str]) -> None:
 def _check_nulls(names: Sequence[str]) -> None:
     if names:
         raise ProtocolError(
-            ErrorCode.INVALID_REQUEST, f"Null value not supported for : {', '.join(names)}"
+            ErrorCode.INVALID_REQUEST, f"Null value not supported for : {', '.join(names)[:1000]}"
         )
 
 
@@ -258,7 +258,7 @@ def _list_key(resource: ConfigResource, name: str, kind: ConfigOperationType) ->
         key = find_broker_key(name)
         if key is None:
             raise ProtocolError(ErrorCode.INVALID_CONFIG, f"Unknown config name: {name[:200]}")
-        problem = f"Config value {kind.name.lower()} is not allowed for config key: {name}"
+        problem = f"Config value {kind.name.lower()} is not allowed for config key: {name[:200]}"
     else:
         key = (TOPIC_KEYS if resource.type is ResourceType.TOPIC else GROUP_KEYS).get(name)
         problem = f"Can't {kind.name} to key {name[:200]} because its type is not LIST."
