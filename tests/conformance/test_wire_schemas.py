@@ -46,6 +46,8 @@ TYPES = {
 # Version 6 serves two-phase commit and is still unstable (KIP-939).
 UNSTABLE = {"InitProducerIdRequest": 6, "InitProducerIdResponse": 6}
 
+EMPTY_STRUCT = "a struct of defaults"
+
 Definition = dict[str, Any]
 
 
@@ -72,10 +74,12 @@ def _snake(name: str) -> str:
 
 
 def _default(definition: Definition) -> object:
-    """The stated default, or the one Kafka's generator assumes; None also for structs."""
+    """The stated default, or the one Kafka's generator assumes."""
     type_, stated = definition["type"], definition.get("default")
-    if stated == "null" or (stated is None and type_[0].isupper()):
+    if stated == "null":
         return None
+    if type_[0].isupper():
+        return EMPTY_STRUCT
     if type_.startswith("[]"):
         return []
     if type_ == "bool":
@@ -169,8 +173,10 @@ class Comparison:
         both_state = "default" in theirs and not ours.is_required
         if not may_be_absent and not both_state:
             return
-        # None and a struct of defaults both stand for a tagged struct that isn't sent.
-        default = None if isinstance(ours.default, Schema) else ours.default
+        default = ours.default
+        # Where a tagged struct can't be null, None stands for one that isn't sent.
+        if isinstance(ours.type, StructOf) and (default is not None or not ours.nullable):
+            default = EMPTY_STRUCT
         self._expect(f"{spot} default", default, _default(theirs))
         if may_be_absent and ours.tag is None:
             self._expect(f"{spot} ignorable", ours.ignorable, theirs.get("ignorable", False))

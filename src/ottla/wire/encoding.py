@@ -9,6 +9,9 @@ from __future__ import annotations
 from ottla.wire.emission import Run, Source, holds_records
 from ottla.wire.schema import ArrayOf, Field, Fixed, Schema, Sized, StructOf, WireType
 
+#: A pad byte, which `struct` writes as zero.
+_ZERO_BYTE = ("x", "")
+
 
 class EncoderSource(Source):
     """The source of ``encode(message, in_parts)``."""
@@ -43,12 +46,10 @@ class EncoderSource(Source):
             self.line(f"append({self._packed(run)})")
 
     def _packed(self, run: Run) -> str:
-        if all(value == "0" for _, value in run):
-            zeros = b"\0" * sum(int(format_ == "B") for format_, _ in run)
-            assert len(zeros) == len(run)
-            return repr(zeros)
-        pack = self.packer("".join("x" if value == "0" else format_ for format_, value in run))
-        return f"{pack}({', '.join(value for _, value in run if value != '0')})"
+        if run == [_ZERO_BYTE]:
+            return repr(b"\0")
+        pack = self.packer("".join(format_ for format_, _ in run))
+        return f"{pack}({', '.join(value for _, value in run if value)})"
 
     # Structs and their tagged fields
 
@@ -96,7 +97,7 @@ class EncoderSource(Source):
                     self.line(f"{known}.append(({field.tag}, {name}({value})))")
             self.line(f"append(tagged_section({known}, {source}.unknown_tagged_fields))")
         with self.block("else"):
-            self.line(f"append({self._packed([*run, ('B', '0')])})")
+            self.line(f"append({self._packed([*run, _ZERO_BYTE])})")
 
     def _emit_tag_writer(self, name: str, field: Field) -> None:
         self.line("")

@@ -94,9 +94,10 @@ class Deep:
 
 @message(key=None, versions="0", flexible=0)
 class Tagged(Message):
-    """A tagged struct that isn't optional."""
+    """Tagged structs whose default is a struct."""
 
     deep: Deep = at(tag=0, default=Deep)
+    deeper: Deep | None = at(tag=1, default=Deep)
 
 
 def everything(**changes: Any) -> Everything:
@@ -323,6 +324,15 @@ def test_tagged_fields_are_left_out_at_their_default() -> None:
     assert Tagged.decode(b"\0", 0).deep == Deep(number=-1, name="")
 
 
+def test_a_null_struct_in_a_tagged_field_is_kafkas() -> None:
+    # Elsewhere null is -1.
+    assert Tagged(deeper=None).encode(0) == bytes.fromhex("01 01 01 00")
+    assert Tagged.decode(bytes.fromhex("01 01 01 00"), 0).deeper is None
+    sent = Tagged(deeper=Deep(number=1))
+    assert sent.encode(0) == bytes.fromhex("01 01 07 01 00000001 01 00")
+    assert Tagged.decode(sent.encode(0), 0) == sent
+
+
 def test_tagged_fields_follow_each_other_by_tag() -> None:
     sent = evolving(note="n", other=9, deep=Deep(number=1, name="d"))
     encoded = sent.encode(4)
@@ -408,7 +418,7 @@ def test_an_unknown_type_is_told_by_name() -> None:
         Wrong.decode(b"", 0)
 
 
-def test_old_messages_without_fields_are_empty() -> None:
+def test_a_message_of_tagged_fields_still_has_their_count() -> None:
     assert Tagged.decode(b"\0", 0) == Tagged()
     with pytest.raises(Truncated):
         Tagged.decode(b"", 0)
