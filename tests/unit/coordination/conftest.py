@@ -142,10 +142,15 @@ class Desk:
         self._tokens += 1
         return self._tokens
 
-    def ask(self, kind: Any, request: Any, version: int, *extra: object) -> Any:
+    def park(self, kind: Any, request: Any, version: int) -> int:
+        """Sends a request; the token to ask for its answer with."""
         token = self._token()
-        self.runtime.submit(kind(token, request, version, *extra))
-        return self.answers.get(token)
+        self.runtime.submit(kind(token, request, version))
+        return token
+
+    def ask(self, kind: Any, request: Any, version: int) -> Any:
+        """Sends a request that is answered at once."""
+        return self.answer(self.park(kind, request, version))
 
     def park_join(self, member_id: str = "", **fields: Any) -> int:
         """Sends a JoinGroup; the token to ask for its answer with."""
@@ -359,8 +364,9 @@ class Desk:
     def stable_group(self, size: int = 1, **fields: Any) -> list[str]:
         """A group in its first generation, Stable; the leader's id first."""
         joins = [self.join_known(**fields) for _ in range(size)]
-        self.end_join_phase(fields.get("group_id", GROUP))
-        return self.finish_sync([member_id for member_id, _ in joins])
+        group_id = fields.get("group_id", GROUP)
+        self.end_join_phase(group_id)
+        return self.finish_sync([member_id for member_id, _ in joins], group_id=group_id)
 
     def finish_sync(self, member_ids: list[str], **fields: Any) -> list[str]:
         """Lets everybody sync; member i is assigned b"a<i>". The leader's id comes first."""

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from ottla.coordination.groups import commands
 from ottla.coordination.groups.settings import GroupSettings
+from ottla.wire.api.k11_join_group import JoinGroupRequest, JoinProtocol
 from ottla.wire.errors import ErrorCode
 
 SETTINGS = GroupSettings()
@@ -327,9 +329,6 @@ def test_limits_kafka_does_not_have_are_POLICY_VIOLATION(
 
 
 def test_equal_protocol_names_count_once(desk: Any) -> None:
-    from ottla.coordination.groups import commands
-    from ottla.wire.api.k11_join_group import JoinGroupRequest, JoinProtocol
-
     protocols = [JoinProtocol(name="range", metadata=bytes([i])) for i in range(2)]
     request = JoinGroupRequest(
         group_id="orders",
