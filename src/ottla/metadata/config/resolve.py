@@ -168,7 +168,10 @@ class ConfigResolver:
         self.node_id = node_id
         self._broker = BrokerConfig(BrokerLayers({}, {}, static))
         self._topic_defaults: TopicConfig | None = None
-        self._topics: dict[str, tuple[Mapping[str, str], TopicConfig]] = {}
+        # What was asked for since the last image, and what was parsed for any.
+        self._image: ClusterImage | None = None
+        self._topics: dict[str, TopicConfig] = {}
+        self._overridden: dict[str, tuple[Mapping[str, str], TopicConfig]] = {}
 
     def layers(self, image: ClusterImage) -> BrokerLayers:
         """What is set for this broker."""
@@ -180,6 +183,25 @@ class ConfigResolver:
 
     def broker(self, image: ClusterImage) -> BrokerConfig:
         """This broker's values."""
+        if image is not self._image:
+            self._follow(image)
+        return self._broker
+
+    def topic(self, image: ClusterImage, name: str) -> TopicConfig:
+        """A topic's settings; those of a topic without any of its own if there is none."""
+        if image is not self._image:
+            self._follow(image)
+        found = self._topics.get(name)
+        if found is None:
+            found = self._resolve_topic(image, name)
+            # Only what exists is remembered: clients can ask for any number of other names.
+            if name in image.topics:
+                self._topics[name] = found
+        return found
+
+    def _follow(self, image: ClusterImage) -> None:
+        self._image = image
+        self._topics.clear()
         layers = self.layers(image)
         known = self._broker.layers
         if (
@@ -188,23 +210,21 @@ class ConfigResolver:
         ):
             self._broker = BrokerConfig(layers)
             self._topic_defaults = None
-            self._topics.clear()
-        return self._broker
+            self._overridden.clear()
 
-    def topic(self, image: ClusterImage, name: str) -> TopicConfig:
-        """A topic's settings; those of a topic without any of its own if there is none."""
+    def _resolve_topic(self, image: ClusterImage, name: str) -> TopicConfig:
         defaults = self.topic_defaults(image)
         overrides = image.config(ResourceType.TOPIC, name)
         if not overrides:
-            self._topics.pop(name, None)
+            self._overridden.pop(name, None)
             return defaults
-        cached = self._topics.get(name)
-        if cached is not None and cached[0] is overrides:
-            return cached[1]
-        if len(self._topics) > len(image.configs):
-            self._topics.clear()
+        known = self._overridden.get(name)
+        if known is not None and known[0] is overrides:
+            return known[1]
+        if len(self._overridden) > len(image.configs):
+            self._overridden.clear()
         resolved = defaults._replace(**parse_overrides(overrides))  # type: ignore[arg-type]
-        self._topics[name] = (overrides, resolved)
+        self._overridden[name] = (overrides, resolved)
         return resolved
 
     def topic_defaults(self, image: ClusterImage) -> TopicConfig:
