@@ -118,7 +118,7 @@ class DecoderSource(Source):
         self._flush()
         with self.block(f"if {count}"):
             if has_tagged:
-                name = f"read_tags_{schema.name}"
+                name = f"read_tags_{self.struct_class(schema)}"
                 self._tagged_structs.setdefault(name, schema)
                 self.line(f"pos = {name}({target}, buffer, pos - 1, elements_left)")
             else:

@@ -59,6 +59,7 @@ class Source:
         return self._constant(f"UUID_{value.int:x}", value)
 
     def _constant(self, name: str, value: object) -> str:
+        """The name under which emitted code finds ``value``; two classes may share theirs."""
         known = self.constants.setdefault(name, value)
         if isinstance(value, type) and known is not value:
             return self._constant(f"{name}_", value)
@@ -93,6 +94,7 @@ class Source:
 
 
 def _spelled(format_: str) -> str:
+    """The format as part of a name."""
     return format_.replace("?", "o")
 
 

@@ -90,7 +90,7 @@ class EncoderSource(Source):
                 known = self.local("known")
                 self.line(f"{known} = []")
             for field in tagged:
-                name = f"tagged_{schema.name}_{field.name}"
+                name = f"tagged_{self.struct_class(schema)}_{field.name}"
                 self._tag_writers.setdefault(name, field)
                 value = f"{source}.{field.name}"
                 with self.block(f"if {self.differs(value, field)}"):
