@@ -301,7 +301,7 @@ def decode_records(buffer, Py_ssize_t position, Py_ssize_t end, header):
 cdef list _decode(const uint8_t* position, const uint8_t* end, Header* header):
     cdef Fields fields
     cdef int64_t timestamp_ms, offset
-    cdef int32_t index, last_offset_delta = -1
+    cdef int32_t index, offset_delta, last_offset_delta = -1
     cdef int reason
     cdef bint log_append_time = header.attributes & LOG_APPEND_TIME_FLAG
     cdef list records = []
@@ -311,19 +311,16 @@ cdef list _decode(const uint8_t* position, const uint8_t* end, Header* header):
         raise invalid_record(RECORD_COUNT, 0)
     for index in range(header.record_count):
         reason = _read_fields(position, end, &fields)
-        if reason == OK and not (
-            last_offset_delta < fields.offset_delta <= header.last_offset_delta
-        ):
-            reason = OFFSET_DELTA
         if reason != OK:
             raise invalid_record(reason, index)
-        last_offset_delta = fields.offset_delta
+        offset_delta = _zigzag32(fields.raw_offset_delta)
+        if not last_offset_delta < offset_delta <= header.last_offset_delta:
+            raise invalid_record(OFFSET_DELTA, index)
+        last_offset_delta = offset_delta
         if log_append_time:
             timestamp_ms = header.max_timestamp_ms
         else:
-            timestamp_ms = <int64_t>(
-                <uint64_t>header.base_timestamp_ms + <uint64_t>fields.timestamp_delta_ms
-            )
+            timestamp_ms = _timestamp_ms(header, fields.raw_timestamp_delta_ms)
         offset = <int64_t>(<uint64_t>header.base_offset + <uint64_t>last_offset_delta)
         if timestamp_ms != timestamp_of_object:
             timestamp = timestamp_ms

@@ -2,8 +2,8 @@
 
 cdef struct Fields:
     const uint8_t* end
-    int64_t timestamp_delta_ms
-    int32_t offset_delta
+    uint64_t raw_timestamp_delta_ms  # both deltas still zigzag-encoded
+    uint32_t raw_offset_delta
     int32_t key_size
     int32_t value_size
     const uint8_t* key
@@ -19,10 +19,10 @@ cdef struct Walk:
     int32_t first_null_key
 
 
-cdef int _unsigned_tail(
+cdef int _unsigned(
     const uint8_t** at, const uint8_t* end, int max_bytes, uint64_t* out
 ) noexcept nogil:
-    """Read an unsigned varint of more than one byte, or find out why not."""
+    """Read an unsigned varint, or find out why not."""
     cdef const uint8_t* position = at[0]
     cdef uint64_t number = 0
     cdef uint8_t byte
@@ -41,37 +41,22 @@ cdef int _unsigned_tail(
     return VARINT
 
 
+cdef inline int64_t _zigzag64(uint64_t raw) noexcept nogil:
+    return <int64_t>((raw >> 1) ^ (0 - (raw & 1)))
+
+
+cdef inline int32_t _zigzag32(uint32_t raw) noexcept nogil:
+    return <int32_t>((raw >> 1) ^ (0 - (raw & 1)))
+
+
 cdef inline int _varint32(
     const uint8_t** at, const uint8_t* end, int32_t* out
 ) noexcept nogil:
     cdef uint64_t raw
-    cdef int reason
-    if at[0] < end and at[0][0] < 0x80:
-        raw = at[0][0]
-        at[0] += 1
-    else:
-        reason = _unsigned_tail(at, end, 5, &raw)
-        if reason != OK:
-            return reason
-    out[0] = <int32_t>((<uint32_t>raw >> 1) ^ (0 - (<uint32_t>raw & 1)))
-    return OK
-
-
-cdef inline int _varint64(
-    const uint8_t** at, const uint8_t* end, int64_t* out
-) noexcept nogil:
-    cdef const uint8_t* position = at[0]
-    cdef uint64_t raw
-    cdef int reason
-    if position < end and position[0] < 0x80:
-        raw = position[0]
-        at[0] = position + 1
-    else:
-        reason = _unsigned_tail(at, end, 10, &raw)
-        if reason != OK:
-            return reason
-    out[0] = <int64_t>((raw >> 1) ^ (0 - (raw & 1)))
-    return OK
+    cdef int reason = _unsigned(at, end, 5, &raw)
+    if reason == OK:
+        out[0] = _zigzag32(<uint32_t>raw)
+    return reason
 
 
 cdef inline int _read_size(
@@ -93,17 +78,20 @@ cdef enum:
 cdef inline bint _short_varint(const uint8_t** at, uint32_t* raw) noexcept nogil:
     """Read an unsigned varint of at most 3 bytes, all of which the caller knows to be there."""
     cdef const uint8_t* position = at[0]
-    if position[0] < 0x80:
-        raw[0] = position[0]
+    cdef uint32_t first = position[0], second, third
+    if first < 0x80:
+        raw[0] = first
         at[0] = position + 1
         return True
-    raw[0] = (position[0] & 0x7F) | (<uint32_t>(position[1] & 0x7F) << 7)
-    if position[1] < 0x80:
+    second = position[1]
+    if second < 0x80:
+        raw[0] = first - 0x80 + (second << 7)
         at[0] = position + 2
         return True
-    raw[0] |= <uint32_t>position[2] << 14
+    third = position[2]
+    raw[0] = first - 0x80 + ((second - 0x80) << 7) + (third << 14)
     at[0] = position + 3
-    return position[2] < 0x80
+    return third < 0x80
 
 
 cdef inline bint _read_fields_fast(
@@ -147,8 +135,8 @@ cdef inline bint _read_fields_fast(
         position += value >> 1
         if value & 1:
             return False
-    fields.timestamp_delta_ms = <int32_t>((timestamp >> 1) ^ (0 - (timestamp & 1)))
-    fields.offset_delta = <int32_t>((offset >> 1) ^ (0 - (offset & 1)))
+    fields.raw_timestamp_delta_ms = timestamp
+    fields.raw_offset_delta = offset
     fields.header_count = position
     fields.end = record_end
     return position < record_end
@@ -167,6 +155,7 @@ cdef int _read_fields_exactly(
     const uint8_t* position, const uint8_t* end, Fields* fields
 ) noexcept nogil:
     cdef int32_t length = 0
+    cdef uint64_t raw_offset_delta
     cdef int reason = _varint32(&position, end, &length)
     if reason != OK:
         return reason
@@ -177,12 +166,13 @@ cdef int _read_fields_exactly(
     if length == 0:
         return RECORD_ENDS_EARLY
     position += 1  # the record's own attributes are unused
-    reason = _varint64(&position, record_end, &fields.timestamp_delta_ms)
+    reason = _unsigned(&position, record_end, 10, &fields.raw_timestamp_delta_ms)
     if reason != OK:
         return reason
-    reason = _varint32(&position, record_end, &fields.offset_delta)
+    reason = _unsigned(&position, record_end, 5, &raw_offset_delta)
     if reason != OK:
         return reason
+    fields.raw_offset_delta = <uint32_t>raw_offset_delta
     reason = _read_size(&position, record_end, -1, KEY_SIZE, &fields.key_size)
     if reason != OK:
         return reason
@@ -228,14 +218,19 @@ cdef int _skip_headers(const uint8_t* position, const uint8_t* end) noexcept nog
     return OK if position == end else RECORD_GOES_ON
 
 
+cdef inline int64_t _timestamp_ms(const Header* header, uint64_t raw_delta_ms) noexcept nogil:
+    # Unsigned, because a hostile delta may overflow: it wraps, as Java's longs do.
+    return <int64_t>(<uint64_t>header.base_timestamp_ms + <uint64_t>_zigzag64(raw_delta_ms))
+
+
 cdef void _walk(
     const uint8_t* position, const uint8_t* end, const Header* header, Walk* walk
 ) noexcept nogil:
     cdef Fields fields, exact
     cdef int64_t timestamp_ms, low = INT64_MAX, high = NO_TIMESTAMP_MS
-    cdef int32_t index
+    cdef uint64_t raw_timestamp_delta_ms = 0
+    cdef int32_t index, first_null_key = -1
     cdef int reason
-    walk.first_null_key = -1
     walk.index = 0
     if header.record_count < 0:
         walk.reason = RECORD_COUNT
@@ -249,7 +244,7 @@ cdef void _walk(
                 return
             # A struct whose address is never taken can live in registers.
             fields = exact
-        if fields.offset_delta != index:
+        if fields.raw_offset_delta != <uint32_t>index << 1:
             walk.reason = OFFSET_DELTA
             walk.index = index
             return
@@ -259,16 +254,17 @@ cdef void _walk(
                 walk.reason = reason
                 walk.index = index
                 return
-        if fields.key_size < 0 and walk.first_null_key < 0:
-            walk.first_null_key = index
-        timestamp_ms = <int64_t>(
-            <uint64_t>header.base_timestamp_ms + <uint64_t>fields.timestamp_delta_ms
-        )
-        if timestamp_ms > high:
-            high = timestamp_ms
-        if timestamp_ms < low and timestamp_ms != NO_TIMESTAMP_MS:
-            low = timestamp_ms
+        if fields.key_size < 0 and first_null_key < 0:
+            first_null_key = index
+        if fields.raw_timestamp_delta_ms != raw_timestamp_delta_ms or index == 0:
+            raw_timestamp_delta_ms = fields.raw_timestamp_delta_ms
+            timestamp_ms = _timestamp_ms(header, raw_timestamp_delta_ms)
+            if timestamp_ms > high:
+                high = timestamp_ms
+            if timestamp_ms < low and timestamp_ms != NO_TIMESTAMP_MS:
+                low = timestamp_ms
         position = fields.end
+    walk.first_null_key = first_null_key
     if position != end:
         walk.reason = BATCH_GOES_ON
         walk.index = header.record_count - 1 if header.record_count > 0 else 0
