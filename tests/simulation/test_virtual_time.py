@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -149,6 +150,27 @@ def test_executor_work_runs_on_the_loop_after_some_virtual_time() -> None:
         return loop.time()
 
     assert run_simulation(main) > 0
+
+
+def test_another_thread_may_not_touch_the_loop() -> None:
+    async def main(loop: SimulationLoop) -> None:
+        refused: list[str] = []
+
+        def meddle() -> None:
+            try:
+                loop.call_soon_threadsafe(print)
+            except RuntimeError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=meddle)
+        thread.start()
+        thread.join()
+        assert refused == ["a simulation has one thread; use loop.run_in_executor"]
+        called = loop.create_future()
+        loop.call_soon_threadsafe(called.set_result, None)
+        await called
+
+    run_simulation(main)
 
 
 def test_the_wall_clock_can_be_set_without_time_passing() -> None:

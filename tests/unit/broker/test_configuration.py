@@ -94,6 +94,11 @@ def test_the_data_flag_beats_log_dir_under_its_other_name() -> None:
     assert load(environment={"KAFKA_LOG_DIR": "/y"}).log_dirs == ("/y",)
 
 
+def test_the_data_flag_knows_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert load(data_directory="~/data").log_dirs == ("/home/someone/data",)
+
+
 def test_several_log_directories_are_made_absolute() -> None:
     directories = of(log_dirs="a, /b").log_dirs
     assert directories == (os.path.abspath("a"), "/b")

@@ -12,7 +12,6 @@ _PREFIX = "KAFKA_"
 # What images and scripts put into the environment for the JVM, its logging and their own use.
 _NOT_SETTINGS = frozenset(
     {
-        "KAFKA_ADVERTISED_HOST_NAME",
         "KAFKA_DEBUG",
         "KAFKA_HOME",
         "KAFKA_MODE",

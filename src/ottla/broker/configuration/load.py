@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -71,7 +72,9 @@ def _flag_settings(flags: Flags, below: Mapping[str, Setting]) -> list[Setting]:
         # A comma separates directories in log.dirs; --data names exactly one.
         if "," in flags.data_directory or not flags.data_directory.strip():
             raise ConfigurationError(f"--data {flags.data_directory}: name one directory")
-        settings.append(Setting("log.dirs", flags.data_directory, "--data"))
+        # The shell expands `--data ~/x` but not `--data=~/x`.
+        directory = os.path.expanduser(flags.data_directory)
+        settings.append(Setting("log.dirs", directory, "--data"))
     if flags.listen:
         settings += _listen_settings(flags.listen, below)
     if flags.advertise:

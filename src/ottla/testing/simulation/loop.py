@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ class SimulationLoop(asyncio.BaseEventLoop):
         self._selector = _TimeJump(self)
         # The sum of many floats: a timer a nanosecond ahead is due.
         self._clock_resolution = 1e-9
+        self._only_thread = threading.get_ident()
 
     def time(self) -> float:
         return self.clock.monotonic()
@@ -66,7 +68,13 @@ class SimulationLoop(asyncio.BaseEventLoop):
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.Handle:
-        """As ``call_soon``: in a simulation there is only this thread."""
+        """As ``call_soon``.
+
+        Raises:
+            RuntimeError: called in another thread, whose timing no seed decides.
+        """
+        if threading.get_ident() != self._only_thread:
+            raise RuntimeError("a simulation has one thread; use loop.run_in_executor")
         return self.call_soon(callback, *args, context=context)
 
     # The two hooks BaseEventLoop calls around its selector; there are no events of the system.

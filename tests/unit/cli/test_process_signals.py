@@ -1,0 +1,66 @@
+"""Signals to the broker's process when stopping hangs, or starting does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+# A broker whose start or stop waits for ever, run by the real process shell.
+SCRIPT = """
+import asyncio, sys
+from types import SimpleNamespace
+from ottla.broker import process
+
+class HangingBroker:
+    addresses = {}
+    cluster = SimpleNamespace(image=SimpleNamespace(cluster_id="x"))
+
+    def __init__(self, configuration):
+        pass
+
+    async def start(self):
+        if sys.argv[1] == "start":
+            print("starting", flush=True)
+            await asyncio.Event().wait()
+
+    async def stop(self):
+        print("stopping", flush=True)
+        if sys.argv[1] == "stop":
+            await asyncio.Event().wait()
+
+process.BrokerNode = HangingBroker
+sys.exit(process.run(None, lambda started: print("started", flush=True)))
+"""
+
+
+def run_hanging(where: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, where]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def expect(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{line}\n"
+
+
+def test_a_second_ctrl_c_ends_a_stop_that_hangs() -> None:
+    process = run_hanging("stop")
+    expect(process, "started")
+    process.send_signal(signal.SIGINT)
+    expect(process, "stopping")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_starting_stops_cleanly(number: signal.Signals) -> None:
+    process = run_hanging("start")
+    expect(process, "starting")
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert output == "stopping\n"
+    assert process.returncode == 0
