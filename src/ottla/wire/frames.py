@@ -22,6 +22,8 @@ UnknownTags: TypeAlias = tuple[tuple[int, bytes], ...]
 _INT32: Final = struct.Struct(">i")
 _REQUEST_START: Final = struct.Struct(">hhi")
 _REQUEST_HEADER: Final = struct.Struct(">hhih")
+# By header version: length prefix, correlation id and, since version 1, no tagged fields.
+_RESPONSE_STARTS: Final = (struct.Struct(">ii"), struct.Struct(">iix"))
 _MAX_INT16: Final = 32767
 _MAX_INT32: Final = 2**31 - 1
 
@@ -180,16 +182,30 @@ def encode_request(
 
 def encode_response(response: Message, version: int, *, correlation_id: int) -> bytes:
     """A whole response frame, length prefix included. Raises what `Message.encode` raises."""
-    header = ResponseHeader(correlation_id=correlation_id).encode(_key_of(response), version)
-    return _prefixed(header, response.encode(version))
+    body = response.encode(version)
+    return _response_start(response, version, correlation_id, len(body)) + body
 
 
 def encode_response_parts(
     response: Message, version: int, *, correlation_id: int
 ) -> list[bytes | RecordsSlice]:
     """As `encode_response`, but with every `RecordsSlice` uncopied in its place."""
-    header = ResponseHeader(correlation_id=correlation_id).encode(_key_of(response), version)
-    return frame([header, *response.encode_parts(version)])
+    parts = response.encode_parts(version)
+    start = _response_start(response, version, correlation_id, _size_bytes(parts))
+    if parts and isinstance(parts[0], bytes):
+        return [start + parts[0], *parts[1:]]
+    return [start, *parts]
+
+
+def _response_start(
+    response: Message, version: int, correlation_id: int, body_size_bytes: int
+) -> bytes:
+    """The length prefix and a header without tagged fields."""
+    start = _RESPONSE_STARTS[response_header_version(_key_of(response), version)]
+    size_bytes = start.size - _INT32.size + body_size_bytes
+    if size_bytes > _MAX_INT32:
+        raise Unencodable(f"a frame of {size_bytes} bytes")
+    return start.pack(size_bytes, correlation_id)
 
 
 def frame(parts: Iterable[bytes | RecordsSlice]) -> list[bytes | RecordsSlice]:
@@ -198,15 +214,16 @@ def frame(parts: Iterable[bytes | RecordsSlice]) -> list[bytes | RecordsSlice]:
     The prefix is joined with the bytes that come first.
     """
     framed = list(parts)
-    size_bytes = sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in framed)
-    start = [_length_prefix(size_bytes)]
-    taken = 0
+    start = [_length_prefix(_size_bytes(framed))]
     for part in framed:
         if not isinstance(part, bytes):
             break
         start.append(part)
-        taken += 1
-    return [b"".join(start), *framed[taken:]]
+    return [b"".join(start), *framed[len(start) - 1 :]]
+
+
+def _size_bytes(parts: list[bytes | RecordsSlice]) -> int:
+    return sum(len(part) if isinstance(part, bytes) else part.size_bytes for part in parts)
 
 
 def _prefixed(header: bytes, body: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from ottla.wire.apis import APIS, declaration
@@ -123,6 +125,24 @@ def test_whole_frames() -> None:
     answered = bytes.fromhex("00000011 00000007 0021 00000001 0005") + b"PLAIN"
     assert encode_response(response, 1, correlation_id=7) == answered
     assert encode_response_parts(response, 1, correlation_id=7) == [answered]
+
+
+def test_a_whole_frame_around_a_slice_of_the_log() -> None:
+    response_class = declaration(FETCH)[1]
+    module = importlib.import_module(response_class.__module__)
+    records = Slice(1000)
+    partition = module.FetchedPartition(
+        partition_index=0, error_code=0, high_watermark=9, records=records
+    )
+    response = response_class(
+        responses=[module.FetchedTopic(topic="t", partitions=[partition])],
+    )
+    for version in (11, 12):
+        partition.records = records
+        parts = encode_response_parts(response, version, correlation_id=7)
+        assert parts[1] is records
+        parts[1] = partition.records = bytes(1000)
+        assert b"".join(parts) == encode_response(response, version, correlation_id=7)
 
 
 def test_frames_around_slices() -> None:
