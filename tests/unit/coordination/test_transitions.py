@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ottla.coordination.groups.classic import PREVIOUS_STATES, ClassicGroup, GroupState
-from ottla.coordination.groups.events import GenerationStarted, RebalancePrepared
+from ottla.coordination.groups.events import Event, GenerationStarted, RebalancePrepared
 
 
 def test_every_state_stands_in_the_table() -> None:
@@ -18,13 +18,15 @@ def test_nothing_follows_dead() -> None:
 
 @pytest.mark.parametrize(
     ("before", "event"),
-    [("Empty", "generation"), ("Stable", "generation"), ("PreparingRebalance", "rebalance")],
+    [
+        ("Empty", GenerationStarted("g", 0, 1, "range", "m")),
+        ("Stable", GenerationStarted("g", 0, 1, "range", "m")),
+        ("PreparingRebalance", RebalancePrepared("g", 0, 0)),
+    ],
+    ids=["no join phase", "no rebalance", "twice"],
 )
-def test_a_forbidden_transition_is_a_defect(before: str, event: str) -> None:
+def test_a_forbidden_transition_is_a_defect(before: str, event: Event) -> None:
     group = ClassicGroup("g")
     group.state = GroupState(before)
     with pytest.raises(AssertionError):
-        if event == "generation":
-            group.apply(GenerationStarted("g", 0, 1, "range", "m"))
-        else:
-            group.apply(RebalancePrepared("g", 0, 0))
+        group.apply(event)

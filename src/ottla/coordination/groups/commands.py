@@ -1,23 +1,20 @@
-"""What a group shard can be asked: wire requests with their way back.
-
-``token`` is the caller's own mark for the request; it comes back in the `Reply`. ``request`` is
-the decoded request of API version ``version``.
-"""
+"""What a group shard can be asked: wire requests with their way back."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ottla.wire.api.k08_offset_commit import OffsetCommitRequest
-from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest
-from ottla.wire.api.k11_join_group import JoinGroupRequest
-from ottla.wire.api.k12_heartbeat import HeartbeatRequest
-from ottla.wire.api.k13_leave_group import LeaveGroupRequest
-from ottla.wire.api.k14_sync_group import SyncGroupRequest
-from ottla.wire.api.k15_describe_groups import DescribeGroupsRequest
-from ottla.wire.api.k16_list_groups import ListGroupsRequest
-from ottla.wire.api.k42_delete_groups import DeleteGroupsRequest
-from ottla.wire.api.k47_offset_delete import OffsetDeleteRequest
+if TYPE_CHECKING:
+    from ottla.wire.api.k08_offset_commit import OffsetCommitRequest
+    from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest
+    from ottla.wire.api.k11_join_group import JoinGroupRequest
+    from ottla.wire.api.k12_heartbeat import HeartbeatRequest
+    from ottla.wire.api.k13_leave_group import LeaveGroupRequest
+    from ottla.wire.api.k14_sync_group import SyncGroupRequest
+    from ottla.wire.api.k15_describe_groups import DescribeGroupsRequest
+    from ottla.wire.api.k16_list_groups import ListGroupsRequest
+    from ottla.wire.api.k42_delete_groups import DeleteGroupsRequest
+    from ottla.wire.api.k47_offset_delete import OffsetDeleteRequest
 
 
 class ClientContext(NamedTuple):
@@ -27,104 +24,115 @@ class ClientContext(NamedTuple):
     client_host: str
 
 
-class JoinGroup(NamedTuple):
+# Plain classes, because named tuples take ten times as long to create when the broker starts.
+class Command:
+    """A request to a shard.
+
+    token: the caller's own mark, which comes back in the `Reply`.
+    request: decoded; of API version ``version``.
+    """
+
+    __slots__ = ("request", "token", "version")
+
+    def __init__(self, token: object, request: Any, version: int) -> None:
+        self.token = token
+        self.request = request
+        self.version = version
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.request!r}, version={self.version})"
+
+
+class JoinGroup(Command):
     """``unique_id`` is a fresh UUID as text; it becomes part of the member id given out."""
 
-    token: object
+    __slots__ = ("context", "unique_id")
     request: JoinGroupRequest
-    version: int
-    context: ClientContext
-    unique_id: str
+
+    def __init__(
+        self,
+        token: object,
+        request: JoinGroupRequest,
+        version: int,
+        context: ClientContext,
+        unique_id: str,
+    ) -> None:
+        super().__init__(token, request, version)
+        self.context = context
+        self.unique_id = unique_id
 
 
-class SyncGroup(NamedTuple):
+class SyncGroup(Command):
     """Brings the leader's assignment, or asks for one's own."""
 
-    token: object
+    __slots__ = ()
     request: SyncGroupRequest
-    version: int
 
 
-class Heartbeat(NamedTuple):
+class Heartbeat(Command):
     """Keeps a member's session alive and tells it of a rebalance."""
 
-    token: object
+    __slots__ = ()
     request: HeartbeatRequest
-    version: int
 
 
-class LeaveGroup(NamedTuple):
+class LeaveGroup(Command):
     """Takes members out of the group."""
 
-    token: object
+    __slots__ = ()
     request: LeaveGroupRequest
-    version: int
 
 
-class OffsetCommit(NamedTuple):
+class OffsetCommit(Command):
     """Every topic of the request has its name; from version 10 on its topic id as well."""
 
-    token: object
+    __slots__ = ()
     request: OffsetCommitRequest
-    version: int
 
 
-class OffsetFetch(NamedTuple):
+class OffsetFetch(Command):
     """A request for groups of this shard (see `routing.split_offset_fetch`), topics named."""
 
-    token: object
+    __slots__ = ()
     request: OffsetFetchRequest
-    version: int
 
 
-class OffsetDelete(NamedTuple):
+class OffsetDelete(Command):
     """Forgets single offsets of a group."""
 
-    token: object
+    __slots__ = ()
     request: OffsetDeleteRequest
-    version: int
 
 
-class DescribeGroups(NamedTuple):
+class DescribeGroups(Command):
     """A request whose ``groups`` all belong to this shard."""
 
-    token: object
+    __slots__ = ()
     request: DescribeGroupsRequest
-    version: int
 
 
-class ListGroups(NamedTuple):
+class ListGroups(Command):
     """Asks for this shard's groups; the broker asks all shards."""
 
-    token: object
+    __slots__ = ()
     request: ListGroupsRequest
-    version: int
 
 
-class DeleteGroups(NamedTuple):
+class DeleteGroups(Command):
     """A request whose ``groups_names`` all belong to this shard."""
 
-    token: object
+    __slots__ = ()
     request: DeleteGroupsRequest
-    version: int
 
 
-class TopicsDeleted(NamedTuple):
-    """Topics that are gone: their offsets go too. There is no reply."""
+class TopicsDeleted(Command):
+    """Topics that are gone: their offsets go too. Nobody asked, so there is no reply."""
 
-    topics: frozenset[str]
+    __slots__ = ("topics",)
 
+    def __init__(self, topics: frozenset[str]) -> None:
+        super().__init__(None, None, 0)
+        self.topics = topics
 
-Command = (
-    JoinGroup
-    | SyncGroup
-    | Heartbeat
-    | LeaveGroup
-    | OffsetCommit
-    | OffsetFetch
-    | OffsetDelete
-    | DescribeGroups
-    | ListGroups
-    | DeleteGroups
-    | TopicsDeleted
-)
+    def __repr__(self) -> str:
+        return f"TopicsDeleted({sorted(self.topics)})"
