@@ -31,11 +31,13 @@ class CheckedBatch(NamedTuple):
 
     @property
     def has_right_max_timestamp(self) -> bool:
-        """Whether the header's max timestamp is that of its records.
+        """Whether the header's max timestamp is that of its records, and says so.
 
-        Kafka's broker corrects a wrong one: see ``stamp.stamp_create_time``.
+        Kafka's broker corrects a wrong one, and takes away the mark "log append time", which is
+        not the producer's to give: see ``stamp.stamp_create_time``.
         """
-        return self.header.max_timestamp_ms == self.max_timestamp_ms
+        header = self.header
+        return header.max_timestamp_ms == self.max_timestamp_ms and not header.is_log_append_time
 
 
 def validate_batch(

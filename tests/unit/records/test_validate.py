@@ -20,6 +20,7 @@ from ottla.records.errors import (
     UnsupportedFormat,
 )
 from ottla.records.record import Record
+from ottla.records.stamp import stamp_create_time
 from ottla.records.validate import CheckedBatch, validate_batch
 
 BatchMaker = Callable[..., bytes]
@@ -185,6 +186,14 @@ def test_a_wrong_max_timestamp_is_reported_for_correction() -> None:
     checked = validate(encode_batch(RECORDS, max_timestamp_ms=5))
     assert not checked.has_right_max_timestamp
     assert checked.max_timestamp_ms == 1001
+
+
+def test_a_producer_cannot_mark_log_append_time() -> None:
+    batch = bytearray(encode_batch(RECORDS, log_append_time_ms=5))
+    checked = validate(batch)
+    assert not checked.has_right_max_timestamp
+    stamp_create_time(batch, 0, checked.max_timestamp_ms)
+    assert not validate(batch).header.is_log_append_time
 
 
 def test_timestamps_wrap_as_java_longs_do(make_batch: BatchMaker) -> None:
