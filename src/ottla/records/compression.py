@@ -23,6 +23,8 @@ _OUTPUT_CHUNK_BYTES = 256 * 1024
 # The largest window Kafka's Java clients accept (zstd level 22 uses it). The library reserves the
 # window's addresses but touches only what it decodes into, which the limit bounds.
 _ZSTD_MAX_WINDOW_BYTES = 128 * 1024 * 1024
+# A context keeps the memory of the largest window it has filled; a thread keeps no larger one.
+_ZSTD_KEPT_WINDOW_BYTES = 8 * 1024 * 1024
 # What SnappyOutputStream of xerial's snappy-java writes: magic, version 1, compatible with 1.
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"
@@ -274,6 +276,9 @@ def _zstd_decompress(data: BytesLike, max_bytes: int) -> BytesLike:
                     raise _too_large(max_bytes)
     except zstandard.ZstdError as error:
         raise CorruptBatch(f"zstd: {error}") from None
+    finally:
+        if len(output) > _ZSTD_KEPT_WINDOW_BYTES:
+            _contexts.decompressor = None
     return output
 
 
