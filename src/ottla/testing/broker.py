@@ -68,8 +68,10 @@ class Broker:
         self._node: BrokerNode | None = None
         self._thread: LoopThread | None = None
         self._topics_created = 0
+        # A forked child inherits this object, but neither the thread nor the data is the child's.
+        self._process_id = os.getpid()
         self._discard: Callable[[], object] = weakref.finalize(
-            self, _discard_in_this_process, self._storage, os.getpid()
+            self, _discard_in_process, self._storage, self._process_id
         )
 
     @property
@@ -121,7 +123,7 @@ class Broker:
     def stop(self) -> None:
         """Stop cleanly, keeping the data; no effect on a broker that doesn't run."""
         node, self._node = self._node, None
-        if node is None:
+        if node is None or os.getpid() != self._process_id:
             return
         assert self._thread is not None
         try:
@@ -201,8 +203,7 @@ async def _start_node(configuration: BrokerConfiguration, storage: Storage) -> B
     return node
 
 
-def _discard_in_this_process(storage: Storage, process_id: int) -> None:
-    # A forked child inherits the broker object, but the data is still its parent's.
+def _discard_in_process(storage: Storage, process_id: int) -> None:
     if os.getpid() == process_id:
         storage.discard()
 

@@ -155,6 +155,40 @@ def test_async_with_does_not_stop_the_callers_loop() -> None:
     assert asyncio.run(main()).startswith("127.0.0.1:")
 
 
+def test_a_forked_child_leaves_its_parents_broker_alone() -> None:
+    script = """
+import os, pathlib
+from ottla.testing import Broker
+with Broker("temporary") as broker:
+    child = os.fork()
+    if child == 0:
+        broker.close()
+        os._exit(7)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert pathlib.Path(broker.data_directory).exists()
+    broker.create_topic("still-served")
+print("done")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_a_process_that_forgets_its_broker_ends_and_leaves_nothing() -> None:
+    script = (
+        "from ottla.testing import Broker; broker = Broker('temporary'); broker.start();"
+        "print(broker.data_directory)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert not pathlib.Path(done.stdout.strip()).exists()
+
+
 def test_the_fixtures_give_a_broker_and_a_fresh_topic(
     ottla_broker: Broker, ottla_topic: str
 ) -> None:
