@@ -37,6 +37,10 @@ class Client(asyncio.Protocol):
         self.trace.append((self.name, asyncio.get_running_loop().time(), data))
 
 
+async def dial(network: SimulatedNetwork, client: Client) -> None:
+    await network.host(client.name).connect(lambda: client, Address("broker", 9092))
+
+
 def run_broker(seed: int) -> Trace:
     trace: Trace = []
 
@@ -61,8 +65,7 @@ def run_broker(seed: int) -> Trace:
                 for each in range(5)
             ]
             client = Client(f"client-{number}", trace, questions)
-            host = network.host(client.name)
-            await host.connect(lambda client=client: client, Address("broker", 9092))  # type: ignore[misc]
+            await dial(network, client)
         await asyncio.sleep(60)
         await node.stop()
 
