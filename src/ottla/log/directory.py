@@ -184,6 +184,7 @@ class LogDirectory:
             was_clean=self.was_clean,
             now_ms=now_ms,
             health=self._health,
+            checkpoint=self.checkpoint,
         )
         checkpointed = checkpoints.high_watermarks.get(partition, log.log_start_offset)
         log.high_watermark = min(max(checkpointed, log.log_start_offset), log.log_end_offset)
@@ -227,6 +228,7 @@ class LogDirectory:
             topic_id,
             now_ms=now_ms,
             health=self._health,
+            checkpoint=self.checkpoint,
         )
         self.partitions[partition] = log
         return log
@@ -280,6 +282,8 @@ class LogDirectory:
         ):
             replace_file(self._disk, f"{self.path}/{name}", format_offset_checkpoint(offsets))
         self._disk.sync_directory(self.path)
+        for partition, log in logs:
+            log.checkpointed_offset = recovery_points[partition]
 
     def close(self, broker_epoch: int = -1) -> None:
         """Make everything durable, leave the mark of a clean stop, unlock.

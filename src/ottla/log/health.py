@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import TracebackType
 
 from ottla.log.errors import LogDirectoryFailed
 
@@ -33,3 +34,16 @@ class DirectoryHealth:
         """Raise ``LogDirectoryFailed`` once the directory has failed."""
         if self.failure is not None:
             raise self.failure
+
+    def __enter__(self) -> None:
+        """Guard a block that uses the disk: refused after a failure, its ``OSError`` is one."""
+        self.check()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            raise self.fail(error) from error

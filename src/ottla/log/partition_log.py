@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ottla.log.appending import Appended, check_replicated, check_sizes
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
@@ -56,9 +56,11 @@ class PartitionLog:
         topic_id: uuid.UUID | None,
         health: DirectoryHealth,
         loaded: LoadedLog,
+        checkpoint: Callable[[], None] | None,
     ) -> None:
         self._disk = disk
         self._health = health
+        self._checkpoint = checkpoint
         self._segments = Segments(loaded.segments)
         self._snapshots = loaded.snapshots
         self._unsynced = Unsynced()
@@ -73,6 +75,8 @@ class PartitionLog:
         self.log_end_offset = loaded.log_end_offset
         self.flushed_offset = loaded.recovery_point
         """The recovery point: every offset below survives a power cut."""
+        self.checkpointed_offset = loaded.checkpointed_offset
+        """The recovery point the next start will read, kept up to date by the directory."""
         self.high_watermark = self.log_end_offset
         """Kept up to date by the owner; retention deletes nothing at or above it."""
         self.leader_epochs = loaded.epochs
@@ -91,6 +95,7 @@ class PartitionLog:
         *,
         now_ms: int,
         health: DirectoryHealth | None = None,
+        checkpoint: Callable[[], None] | None = None,
         log_start_offset: int = 0,
     ) -> PartitionLog:
         """Make an empty log. It becomes durable with its first flush.
@@ -99,15 +104,13 @@ class PartitionLog:
             LogDirectoryFailed: the disk failed.
         """
         health = health or DirectoryHealth(directory)
-        try:
+        with health:
             disk.make_directories(directory)
             metadata_path = f"{directory}/{PARTITION_METADATA}"
             write_file(disk, metadata_path, format_partition_metadata(topic_id), sync=False)
             request = OpenRequest(log_start_offset, log_start_offset, True, now_ms)
             loaded = load_log(disk, directory, config, request)
-        except OSError as error:
-            raise health.fail(error) from error
-        log = cls(disk, directory, config, name, topic_id, health, loaded)
+        log = cls(disk, directory, config, name, topic_id, health, loaded, checkpoint)
         log._unsynced.note_path(metadata_path)
         log._unsynced.note_directory(directory.rpartition("/")[0])
         return log
@@ -126,19 +129,23 @@ class PartitionLog:
         was_clean: bool,
         now_ms: int,
         health: DirectoryHealth | None = None,
+        checkpoint: Callable[[], None] | None = None,
     ) -> PartitionLog:
         """Open a log from its directory, recovering it unless it was closed cleanly.
+
+        Args:
+            recovery_point: from where on an unclean log is checked.
+            health: shared with the other logs of the log directory.
+            checkpoint: writes the recovery points of the log directory; see ``remove_segments``.
 
         Raises:
             LogDirectoryFailed: the disk failed.
         """
         health = health or DirectoryHealth(directory)
         request = OpenRequest(recovery_point, log_start_offset, was_clean, now_ms)
-        try:
+        with health:
             loaded = load_log(disk, directory, config, request)
-        except OSError as error:
-            raise health.fail(error) from error
-        log = cls(disk, directory, config, name, topic_id, health, loaded)
+        log = cls(disk, directory, config, name, topic_id, health, loaded, checkpoint)
         if log.flushed_offset < log.log_end_offset:
             log._unsynced.note_names()
         for segment in loaded.resealed:
@@ -157,18 +164,14 @@ class PartitionLog:
     @property
     def size_bytes(self) -> int:
         """Bytes of all segments, without their indexes."""
-        try:
+        with self._health:
             return self._segments.size_bytes
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def set_topic_id(self, topic_id: uuid.UUID) -> None:
         """Write ``partition.metadata`` anew, durable with the next flush."""
         path = f"{self.directory}/{PARTITION_METADATA}"
-        try:
+        with self._health:
             write_file(self._disk, path, format_partition_metadata(topic_id), sync=False)
-        except OSError as error:
-            raise self._health.fail(error) from error
         self.topic_id = topic_id
         self._unsynced.note_path(path)
 
@@ -232,10 +235,8 @@ class PartitionLog:
             )
             offset = last_offset + 1
         epoch = None if is_replica else leader_epoch
-        try:
+        with self._health:
             first_offset = self._write(buffer, batches, written, epoch, append_time_ms, now_ms)
-        except OSError as error:
-            raise self._health.fail(error) from error
         if staged is not None:
             staged.commit()
         self.producers.end_offset = self.log_end_offset = offset
@@ -293,15 +294,13 @@ class PartitionLog:
         if self._segments.active.size_bytes == 0:
             return
         base_offset = self.log_end_offset if base_offset is None else base_offset
-        try:
+        with self._health:
             self._segments.active.seal()
             self._unsynced.note_sealed(self._segments.active)
             snapshot_path = self._snapshots.take(self.producers, base_offset, sync=False)
             if snapshot_path is not None:
                 self._unsynced.note_path(snapshot_path)
             active = self._new_segment(base_offset, now_ms)
-        except OSError as error:
-            raise self._health.fail(error) from error
         self._segments.add(active)
         self._unsynced.note_names()
 
@@ -350,12 +349,10 @@ class PartitionLog:
             limit = end_offset
         if offset >= limit:
             return LogSlice(None, 0, 0, offset)
-        try:
+        with self._health:
             return self._segments.read(
                 offset, max_bytes, limit, self.log_end_offset, at_least_one_batch
             )
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | None:
         """The first record with this timestamp or a later one.
@@ -363,11 +360,8 @@ class PartitionLog:
         Raises:
             LogDirectoryFailed: the disk failed.
         """
-        self._health.check()
-        try:
+        with self._health:
             return find_by_timestamp(list(self._segments), timestamp_ms, self.log_start_offset)
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def max_timestamp_offset(self) -> FoundOffset | None:
         """The first record with the largest timestamp of all, if any record has one.
@@ -375,11 +369,8 @@ class PartitionLog:
         Raises:
             LogDirectoryFailed: the disk failed.
         """
-        self._health.check()
-        try:
+        with self._health:
             return find_max_timestamp(list(self._segments), self.log_start_offset)
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def end_offset_for_epoch(self, epoch: int) -> tuple[int, int]:
         """The largest leader epoch up to ``epoch`` and its end offset; (-1, -1) when unknown."""
@@ -393,11 +384,8 @@ class PartitionLog:
         Raises:
             LogDirectoryFailed: the disk failed.
         """
-        self._health.check()
-        try:
+        with self._health:
             facts = self._segments.facts(self.log_end_offset)
-        except OSError as error:
-            raise self._health.fail(error) from error
         return retention_plan(
             facts,
             self.config,
@@ -420,8 +408,22 @@ class PartitionLog:
         end_offset = plan[-1].end_offset
         if end_offset >= self.log_end_offset:
             self.roll(now_ms=now_ms)
+            # The file whose name says where the log ends must be there before the others go.
+            self.flush()
+        self._checkpoint_up_to(end_offset)
         self._move_start(max(self.log_start_offset, end_offset))
         return self._discard(self._segments.remove_before(end_offset))
+
+    def _checkpoint_up_to(self, offset: int) -> None:
+        """Let the next start check nothing below an offset.
+
+        If some deletions were lost by a crash and others were not, it would take the gap for a lost
+        end and cut off all that follows.
+        """
+        if self.checkpointed_offset < offset and self._checkpoint is not None:
+            if self.flushed_offset < offset:
+                self.flush()
+            self._checkpoint()
 
     def delete_records_before(self, offset: int) -> int:
         """Move the log start offset up to ``offset`` (never down); returns it.
@@ -457,7 +459,7 @@ class PartitionLog:
         self._health.check()
         if offset >= self.log_end_offset:
             return []
-        try:
+        with self._health:
             if offset < self._segments.first_offset:
                 return self._start_over_at(offset, now_ms)
             removed = self._segments.remove_after(offset)
@@ -467,8 +469,6 @@ class PartitionLog:
             active.file.sync()
             self._after_truncation(min(offset, active.next_offset), now_ms)
             return self._discard(removed)
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def start_over_at(self, offset: int, *, now_ms: int) -> list[str]:
         """Drop everything and continue at ``offset``, as a replica far behind its leader does.
@@ -476,11 +476,8 @@ class PartitionLog:
         Raises:
             LogDirectoryFailed: the disk failed.
         """
-        self._health.check()
-        try:
+        with self._health:
             return self._start_over_at(offset, now_ms)
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def _start_over_at(self, offset: int, now_ms: int) -> list[str]:
         # The old files go first: the new segment may have the name of one of them.
@@ -496,6 +493,7 @@ class PartitionLog:
         self._segments.forget_recent()
         self.log_end_offset = end_offset
         self.flushed_offset = min(self.flushed_offset, end_offset)
+        self.checkpointed_offset = min(self.checkpointed_offset, end_offset)
         self.high_watermark = min(self.high_watermark, end_offset)
         self.leader_epochs.truncate_from_end(end_offset)
         self._is_touched = True
@@ -511,14 +509,12 @@ class PartitionLog:
     def _discard(self, segments: list[Segment]) -> list[str]:
         """Rename the files of segments already taken out; returns what to remove later."""
         paths = []
-        try:
+        with self._health:
             for segment in segments:
                 paths += segment.mark_deleted()
                 segment.retire()
                 self._unsynced.forget(segment)
                 self._snapshots.remove(segment.base_offset)
-        except OSError as error:
-            raise self._health.fail(error) from error
         return paths
 
     # Durability
@@ -534,7 +530,7 @@ class PartitionLog:
             content = format_epoch_checkpoint(self.leader_epochs.entries)
             replacements.append((f"{self.directory}/{LEADER_EPOCH_CHECKPOINT}", content))
             self.leader_epochs.changed = False
-        try:
+        with self._health:
             return self._unsynced.target(
                 self._disk,
                 self._health,
@@ -544,8 +540,6 @@ class PartitionLog:
                 replacements=replacements,
                 is_deleted=lambda: self.is_deleted,
             )
-        except OSError as error:
-            raise self._health.fail(error) from error
 
     def flushed(self, target: FlushTarget) -> None:
         """A target's ``sync`` has returned: move the recovery point."""
@@ -558,10 +552,8 @@ class PartitionLog:
         target = self.flush_target()
         if target is None:
             return
-        try:
+        with self._health:
             target.sync()
-        except OSError as error:
-            raise self._health.fail(error) from error
         self.flushed(target)
 
     def close(self) -> None:
@@ -573,14 +565,12 @@ class PartitionLog:
         if self.is_closed:
             return
         self.flush()
-        try:
+        with self._health:
             if self._is_touched:
                 self._segments.active.seal()
                 self._segments.active.sync_indexes()
                 self._snapshots.take(self.producers, self.log_end_offset, sync=True)
                 self._disk.sync_directory(self.directory)
-        except OSError as error:
-            raise self._health.fail(error) from error
         self.close_files()
 
     def close_files(self) -> None:

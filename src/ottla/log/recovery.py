@@ -66,6 +66,8 @@ class LoadedLog(NamedTuple):
     log_start_offset: int
     log_end_offset: int
     recovery_point: int
+    checkpointed_offset: int
+    """The recovery point as the checkpoint has it."""
     epochs: LeaderEpochCache
     producers: Producers
     snapshots: SnapshotFiles
@@ -118,6 +120,7 @@ class _Loader:
             log_end_offset
             if is_untouched
             else min(max(self._request.recovery_point, log_start_offset), log_end_offset),
+            min(self._request.recovery_point, log_end_offset),
             self._epochs,
             self._producers,
             self._snapshots,
