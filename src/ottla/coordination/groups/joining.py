@@ -30,6 +30,8 @@ from ottla.wire.errors import ErrorCode
 _MEMBER_ID_REQUIRED_VERSION = 4
 # A static leader that comes back to a Stable group is told to skip its assignment (KIP-814).
 _SKIP_ASSIGNMENT_VERSION = 9
+# Of a client id or group.instance.id in a member id, which must stay below 32 KiB in UTF-8.
+_MAX_PREFIX_LENGTH = 8_000
 
 
 def refusal(request: JoinGroupRequest, settings: GroupSettings) -> ErrorCode:
@@ -40,6 +42,8 @@ def refusal(request: JoinGroupRequest, settings: GroupSettings) -> ErrorCode:
     if not shortest <= request.session_timeout_ms <= longest:
         return ErrorCode.INVALID_SESSION_TIMEOUT
     if len(request.protocols) > settings.max_protocols_per_member:
+        return ErrorCode.POLICY_VIOLATION
+    if sum(len(protocol.metadata) for protocol in request.protocols) > settings.max_batch_bytes:
         return ErrorCode.POLICY_VIOLATION
     return ErrorCode.NONE
 
@@ -90,7 +94,7 @@ def _join_anew(draft: Draft, command: JoinGroup) -> None:
     group = draft.group
     instance_id = command.request.group_instance_id
     prefix = command.context.client_id if instance_id is None else instance_id
-    member_id = f"{prefix}-{command.unique_id}"
+    member_id = f"{prefix[:_MAX_PREFIX_LENGTH]}-{command.unique_id}"
     if instance_id is not None:
         old_member_id = group.static_members.get(instance_id)
         if old_member_id is None:

@@ -23,6 +23,7 @@ from ottla.wire.errors import ErrorCode
 
 # From this version on a missing group is called by its name (KIP-848).
 _GROUP_ID_NOT_FOUND_VERSION = 9
+_LAST_INSTANT_MS = 2**63 - 1
 
 
 def check_commit(
@@ -77,7 +78,7 @@ def commit(outcome: Outcome, command: OffsetCommit, settings: GroupSettings, now
     records: list[CoordinatorRecord] = []
     # Before version 5 the client could choose the retention (KIP-211).
     retention_ms = request.retention_time_ms
-    expire_timestamp_ms = None if retention_ms < 0 else now_ms + retention_ms
+    expire_timestamp_ms = None if retention_ms < 0 else min(now_ms + retention_ms, _LAST_INSTANT_MS)
     for topic in request.topics:
         partitions = []
         for partition in topic.partitions:

@@ -32,6 +32,8 @@ _SEVERAL_GROUPS_VERSION = 8
 # DescribeGroups calls a missing group by its name from this version on (KIP-1043).
 _GROUP_ID_NOT_FOUND_VERSION = 6
 _GROUP_TYPE = "classic"
+# Of a group's id in an error message: with the words around it, a longest id is too long a string.
+_SHOWN_CHARACTERS = 1_000
 
 _NOT_COMMITTED = CommittedOffset(
     offset=-1,
@@ -123,7 +125,7 @@ def describe(group: ClassicGroup | None, group_id: str, version: int) -> Describ
         is_error = version >= _GROUP_ID_NOT_FOUND_VERSION
         return DescribedGroup(
             error_code=ErrorCode.GROUP_ID_NOT_FOUND if is_error else ErrorCode.NONE,
-            error_message=f"Group {group_id} not found." if is_error else None,
+            error_message=f"Group {group_id[:_SHOWN_CHARACTERS]} not found." if is_error else None,
             group_id=group_id,
             group_state=DEAD.value,
             protocol_type="",
