@@ -217,7 +217,9 @@ def _lz4_decompress(data: BytesLike, max_bytes: int) -> BytesLike:
             if context.needs_input and not piece:
                 raise CorruptBatch("lz4 data ends inside a frame")
             position += len(piece)
-            output += context.decompress(piece, max_length=max_bytes - len(output) + 1)
+            # The library sets aside all of max_length each time.
+            max_length = min(max_bytes - len(output) + 1, _OUTPUT_CHUNK_BYTES)
+            output += context.decompress(piece, max_length=max_length)
             if len(output) > max_bytes:
                 raise _too_large(max_bytes)
     except RuntimeError as error:
