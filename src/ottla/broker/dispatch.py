@@ -28,6 +28,8 @@ _PRODUCE = 0
 _FETCH = 1
 _API_VERSIONS = 18
 
+# Structs and strings in all arrays of one request: a few bytes each on the wire, a hundred here.
+_MAX_ELEMENTS = 2**20
 _NO_TAGS = b"\0"
 _RESPONSE_START = struct.Struct(">ii")
 _CORRELATION_ID_BYTES = 4
@@ -87,7 +89,10 @@ class Dispatcher:
                 return self._refuse_api_versions(session, correlation_id)
             api = self._find(key, version)
         client_id, position = _read_header(frame, api, session)
-        request = api.decode(frame[position:], version)
+        # As in Kafka, what follows the request is ignored: librdkafka sends a few bytes too many.
+        request = api.decode(
+            frame, version, position, allow_trailing=True, max_elements=_MAX_ELEMENTS
+        )
         context = RequestContext(self._broker, session, version, client_id)
         result = api.handle(context, request)
         if result is None:
@@ -95,6 +100,10 @@ class Dispatcher:
         if isinstance(result, Awaitable):
             return self._park(session, api, correlation_id, result)
         return _encode(api, correlation_id, result)
+
+    def overlaps(self, frame: memoryview) -> bool:
+        """See ``RequestExecutor.overlaps``."""
+        return frames.peek_request(frame)[0] == _PRODUCE
 
     def _find(self, key: int, version: int) -> _Api:
         if not _is_advertised(key, version):

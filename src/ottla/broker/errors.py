@@ -12,8 +12,7 @@ EXPECTED_ERRORS = (ProtocolError, RecordsError, LogError)
 
 def code_of(number: int) -> ErrorCode:
     """The code of a number known to be Kafka's."""
-    # Its constructor takes a message too, which only the members' definitions give.
-    return ErrorCode(number)  # type: ignore[call-arg]
+    return ErrorCode(number)
 
 
 def error_code_of(error: BaseException) -> ErrorCode:

@@ -117,6 +117,7 @@ class Partitions:
         for partition in self:
             if partition.is_offline:
                 continue
+            partition.log.remove_expired_producers(now_ms)
             try:
                 self._apply_retention_to(partition, now_ms)
             except LogDirectoryFailed as failure:

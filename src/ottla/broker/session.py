@@ -60,15 +60,19 @@ class RequestExecutor(Protocol):
         """
         ...
 
+    def overlaps(self, frame: memoryview) -> bool:
+        """Whether the request may run while earlier ones of its kind wait for their answers."""
+        ...
+
 
 class Session(asyncio.BufferedProtocol):
     """The broker's side of one connection."""
 
     __slots__ = (
         "_blocked",
-        "_close_when_sent",
         "_connections",
         "_executor",
+        "_postponed",
         "_reader",
         "_replies",
         "_sender",
@@ -98,6 +102,7 @@ class Session(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._blocked = False
         self._writing_paused = False
+        self._postponed: bytes | None = None
         self.listener_name = listener_name
         self.client_host = ""
         self.local_host = ""
@@ -176,6 +181,11 @@ class Session(asyncio.BufferedProtocol):
 
     def _on_frame(self, frame: memoryview) -> bool:
         """Run one request; answers whether the next may follow now."""
+        if self._replies and not self._executor.overlaps(frame):
+            # A fetch sees what was produced before it on the same connection.
+            self._postponed = bytes(frame)
+            self._block()
+            return False
         outcome = self._executor.execute(self, frame)
         if isinstance(outcome, Reply):
             self._replies.append(outcome)
@@ -193,13 +203,19 @@ class Session(asyncio.BufferedProtocol):
         replies = self._replies
         self._blocked = (
             self._writing_paused
+            or (bool(replies) and self._postponed is not None)
             or (self._sender is not None and self._sender.is_busy)
             or (bool(replies) and not replies[-1].overlaps)
             or len(replies) >= _MAX_OVERLAPPING_REQUESTS
         )
-        if self._blocked and self._transport is not None:
-            self._transport.pause_reading()
+        if self._blocked:
+            self._block()
         return self._blocked
+
+    def _block(self) -> None:
+        self._blocked = True
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def _unblock(self) -> None:
         if self._blocked and self._transport is not None and not self._must_wait():
@@ -207,8 +223,10 @@ class Session(asyncio.BufferedProtocol):
 
     def _resume(self) -> None:
         """Go on with what arrived meanwhile, then with the socket."""
+        postponed, self._postponed = self._postponed, None
         try:
-            self._reader.resume(self._on_frame)
+            if postponed is None or self._on_frame(memoryview(postponed)):
+                self._reader.resume(self._on_frame)
         except (FrameRefusedError, ProtocolError) as error:
             self.refuse(error)
             return

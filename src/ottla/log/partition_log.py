@@ -175,10 +175,13 @@ class PartitionLog:
         self.topic_id = topic_id
         self._unsynced.note_path(path)
 
-    def active_producers(self, now_ms: int) -> list[Producer]:
-        """The idempotent producers that wrote lately (``producer.id.expiration.ms``)."""
-        self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
+    def active_producers(self) -> list[Producer]:
+        """The idempotent producers it remembers."""
         return list(self.producers)
+
+    def remove_expired_producers(self, now_ms: int) -> None:
+        """Forget producers that wrote nothing lately (``producer.id.expiration.ms``)."""
+        self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
 
     # Appending
 

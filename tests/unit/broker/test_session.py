@@ -62,6 +62,10 @@ class Executor:
         return [data]
 
 
+    def overlaps(self, frame: memoryview) -> bool:
+        return bytes(frame).startswith(b"produce")
+
+
 class Wire:
     def __init__(self) -> None:
         memory = ReceiveMemory(1 << 20, lambda owner: None)
@@ -97,6 +101,17 @@ def test_replies_leave_in_the_order_of_their_requests() -> None:
         assert wire.transport.sent == []
         wire.complete(b"produce1")
         assert wire.transport.sent == [b"produce1", b"produce2", b"plain"]
+
+    in_a_loop(story)
+
+
+def test_a_fetch_sees_what_its_connection_produced_before() -> None:
+    def story(wire: Wire) -> None:
+        wire.send(b"produce1", b"fetch", b"produce2")
+        assert wire.executor.seen == [b"produce1"]
+        wire.complete(b"produce1")
+        assert wire.executor.seen == [b"produce1", b"fetch", b"produce2"]
+        assert wire.transport.sent == [b"produce1", b"fetch"]
 
     in_a_loop(story)
 

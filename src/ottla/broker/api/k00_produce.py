@@ -15,12 +15,14 @@ from ottla.broker.produce import (
     append_client_batch,
 )
 from ottla.log.errors import LogDirectoryFailed
+from ottla.records.errors import InvalidRecord
 from ottla.wire.api.k00_produce import (
     PartitionToProduce,
     ProducedPartition,
     ProducedTopic,
     ProduceRequest,
     ProduceResponse,
+    RecordError,
     TopicToProduce,
 )
 from ottla.wire.errors import ErrorCode, ProtocolError
@@ -73,6 +75,11 @@ def _produce_to_topic(
         except EXPECTED_ERRORS as error:
             produced.error_code = error_code_of(error)
             produced.error_message = str(error)
+            if isinstance(error, InvalidRecord):
+                produced.record_errors = [
+                    RecordError(batch_index=each, batch_index_error_message=str(error))
+                    for each in error.record_indexes
+                ]
         partitions.append(produced)
     return ProducedTopic(name=topic.name, topic_id=topic.topic_id, partition_responses=partitions)
 

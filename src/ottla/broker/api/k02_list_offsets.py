@@ -26,6 +26,13 @@ EARLIEST_LOCAL = -4
 LATEST_TIERED = -5
 EARLIEST_PENDING_UPLOAD = -6
 
+_FIRST_VERSION_OF_NAME = {
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL: 8,
+    LATEST_TIERED: 9,
+    EARLIEST_PENDING_UPLOAD: 11,
+}
+
 _READ_COMMITTED = 1
 _FIRST_VERSION_WITH_LEADER_EPOCH = 4
 _DEBUGGING_CONSUMER = -2
@@ -62,9 +69,12 @@ def _list(
     wanted: PartitionToList,
     listed: ListedPartition,
 ) -> None:
+    version = context.version
     partition = context.broker.partitions.find(topic, wanted.partition_index)
     partition.check_leader_epoch(wanted.current_leader_epoch)
     log = partition.log
+    if version < _FIRST_VERSION_OF_NAME.get(wanted.timestamp, 0):
+        raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION)
     if wanted.timestamp == LATEST:
         listed.offset = _end_offset(partition, request)
         listed.leader_epoch = partition.leader_epoch
