@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -218,6 +217,9 @@ class SystemDisk:
         os.remove(path)
 
     def remove_tree(self, path: str) -> None:
+        # Imported with the first use: the archive formats it brings along cost every start.
+        import shutil
+
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import secrets
+import os
 import uuid
 from typing import Protocol
 
@@ -36,16 +35,21 @@ class SystemEntropy:
         return uuid.uuid4()
 
     def below(self, limit: int) -> int:
+        # Imported with the first use: with hashlib and random behind it, it costs every start.
+        import secrets
+
         return secrets.randbelow(limit)
 
     def token(self, size_bytes: int) -> bytes:
-        return secrets.token_bytes(size_bytes)
+        return os.urandom(size_bytes)
 
 
 class SeededEntropy:
     """A reproducible generator for simulations: one seed, one sequence."""
 
     def __init__(self, seed: int) -> None:
+        import random
+
         self._random = random.Random(seed)  # noqa: S311 - reproducibility is the point
 
     def uuid(self) -> uuid.UUID:
