@@ -263,6 +263,10 @@ class Workload:
         assert not self.log.recovered.cut_below_recovery_point
         end_offset = self.log.log_end_offset
         assert end_offset <= self.end_offset
+        # Of what was never flushed the oldest segments may be lost as well as the newest.
+        if self.acknowledged > self.deleted_before:
+            assert self.log.log_start_offset <= self.deleted_before
+        self.deleted_before = max(self.deleted_before, self.log.log_start_offset)
         while self.batches and self.batches[-1][0] >= end_offset:
             _, lost = self.batches.pop()
             if lost.producer_id >= 0:
