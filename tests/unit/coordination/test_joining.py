@@ -315,9 +315,10 @@ def test_a_group_over_a_lowered_limit_shrinks_when_loaded(new_desk: Any) -> None
     [
         (SETTINGS._replace(max_pending_members_per_group=2), {}),
         (SETTINGS._replace(max_protocols_per_member=1), {"protocols": {"a": b"", "b": b""}}),
+        (SETTINGS._replace(max_batch_bytes=99), {"protocols": {"a": bytes(60), "b": bytes(60)}}),
         (SETTINGS._replace(max_groups_per_shard=1), {"group_id": "other"}),
     ],
-    ids=["pending members", "protocols", "groups"],
+    ids=["pending members", "protocols", "metadata", "groups"],
 )
 def test_limits_kafka_does_not_have_are_POLICY_VIOLATION(
     new_desk: Any, settings: GroupSettings, prepare: dict[str, Any]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ottla.coordination.groups.classic import ClassicGroup
 from ottla.coordination.groups.group_log import SkippedRecord
 from ottla.coordination.groups.shard import GroupShard
 from ottla.coordination.outcome import CoordinatorRecord
@@ -172,6 +173,14 @@ def test_tombstones_of_what_is_not_there_do_nothing() -> None:
     assert shard.replay(CoordinatorRecord(GROUP_KEY, None)) is None
     assert shard.replay(CoordinatorRecord(OFFSET_KEY, None)) is None
     assert shard.groups == {}
+
+
+def test_generations_begin_anew_after_the_last_int32() -> None:
+    group = ClassicGroup("g")
+    group.generation_id = 2**31 - 2
+    assert group.next_generation_id == 2**31 - 1
+    group.generation_id = 2**31 - 1
+    assert group.next_generation_id == 1
 
 
 def test_a_later_generation_replaces_an_earlier_one() -> None:

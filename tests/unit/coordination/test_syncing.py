@@ -193,6 +193,18 @@ def test_an_assignment_too_large_for_the_log_is_UNKNOWN_SERVER_ERROR(new_desk: A
     assert desk.log == []
 
 
+def test_eager_members_rebalance_once_after_all_have_given_up_everything(desk: Any) -> None:
+    (old_id,) = desk.stable_group()
+    new_id, new = desk.join_known()
+    assert desk.heartbeat(old_id, 1) == ErrorCode.REBALANCE_IN_PROGRESS
+    assert desk.commit(7, old_id, 1) == ErrorCode.NONE, "the last commit before it revokes"
+    assert desk.join(old_id).generation_id == desk.answer(new).generation_id == 2
+    waiting = desk.park_sync(new_id, 2)
+    assert desk.sync(old_id, 2, {old_id: b"0", new_id: b"1"}).assignment == b"0"
+    assert desk.answer(waiting).assignment == b"1"
+    assert desk.commit(8, old_id, 1) == ErrorCode.ILLEGAL_GENERATION
+
+
 def test_cooperative_members_rebalance_twice_to_move_a_partition(desk: Any) -> None:
     """The assignor's two steps: the first generation revokes, the second hands over (KIP-429)."""
 

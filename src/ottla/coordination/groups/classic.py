@@ -39,6 +39,8 @@ COMPLETING_REBALANCE = GroupState.COMPLETING_REBALANCE
 STABLE = GroupState.STABLE
 DEAD = GroupState.DEAD
 
+_LAST_GENERATION_ID = 2**31 - 1
+
 #: From which states each state may be entered while the coordinator runs.
 PREVIOUS_STATES: dict[GroupState, frozenset[GroupState]] = {
     # From the other two when the last member leaves: there is nobody to wait for.
@@ -134,6 +136,11 @@ class ClassicGroup:
     def all_members_joined(self) -> bool:
         """Whether the join phase has nobody left to wait for."""
         return len(self.members) == self.parked_joins and not self.pending_members
+
+    @property
+    def next_generation_id(self) -> int:
+        """The number of the next generation; after the last int32 it begins anew."""
+        return self.generation_id % _LAST_GENERATION_ID + 1
 
     @property
     def rebalance_timeout_ms(self) -> int:
@@ -255,8 +262,9 @@ class ClassicGroup:
             return
         self._drop(member)
         del self.members[member_id]
-        if member.group_instance_id is not None:
-            del self.static_members[member.group_instance_id]
+        instance_id = member.group_instance_id
+        if instance_id is not None and self.static_members.get(instance_id) == member_id:
+            del self.static_members[instance_id]
         if self.leader_id == member_id:
             self.leader_id = next(iter(self.members), None)
 

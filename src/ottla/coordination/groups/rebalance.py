@@ -117,7 +117,7 @@ def _start_generation(draft: Draft, leader_id: str) -> None:
         GenerationStarted(
             group.group_id,
             draft.now_ms,
-            group.generation_id + 1,
+            group.next_generation_id,
             group.select_protocol(),
             leader_id,
         )
@@ -147,7 +147,7 @@ def _become_empty(draft: Draft) -> None:
         group_record(
             group,
             now_ms=draft.now_ms,
-            generation_id=group.generation_id + 1,
+            generation_id=group.next_generation_id,
             protocol_name=None,
             assignments={},
         )
