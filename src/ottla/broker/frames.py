@@ -32,9 +32,9 @@ class FrameRefusedError(Exception):
 class FrameReader:
     """The receiving half of one connection.
 
-    ``deliver`` gets each frame's payload as a view that is valid only during the call, and answers
-    whether the next frame may follow at once; if not, what has already arrived waits for
-    ``resume``.
+    ``deliver`` gets each frame's payload as a view that is valid only during the call, and writable
+    because offsets are stamped into it. It answers whether the next frame may follow at once; if
+    not, what has already arrived waits for ``resume``.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class FrameReader:
         self._filled = 0
         self._size = 0
         self._head = b""
-        self._backlog = b""
+        self._backlog = bytearray()
         self.owner: FrameOwner | None = None
         """Whom to tell when the frame has to be given up."""
 
@@ -88,7 +88,7 @@ class FrameReader:
 
     def resume(self, deliver: Deliver) -> None:
         """Deliver what arrived while the last frame was being answered."""
-        backlog, self._backlog = self._backlog, b""
+        backlog, self._backlog = self._backlog, bytearray()
         if backlog:
             self._consume(memoryview(backlog), deliver)
 
@@ -97,7 +97,7 @@ class FrameReader:
         if self._frame is not None:
             self._memory.release(self, self._frame)
             self._frame = None
-        self._backlog = b""
+        self._backlog = bytearray()
 
     def _consume(self, view: memoryview, deliver: Deliver) -> None:
         position, end = 0, len(view)
@@ -114,7 +114,7 @@ class FrameReader:
                 self._begin(size, view[start:])
                 return
             if not deliver(view[start:position]):
-                self._backlog = bytes(view[position:])
+                self._backlog = bytearray(view[position:])
                 return
         self._head = bytes(view[position:])
 

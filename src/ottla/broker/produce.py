@@ -54,6 +54,9 @@ def append_client_batch(
         raise ProtocolError(ErrorCode.INVALID_RECORD, "a partition takes exactly one batch")
     _check_header(header, version)
     _check_timestamps(partition, checked, now_ms)
+    if not checked.has_right_max_timestamp and not settings.is_log_append_time:
+        stamp_create_time(records, 0, checked.max_timestamp_ms)
+        header = read_header(records)
     if settings.codec is not None and settings.codec is not header.codec:
         records = memoryview(
             recompress(
@@ -63,9 +66,6 @@ def append_client_batch(
                 max_decompressed_bytes=MAX_DECOMPRESSED_BYTES,
             )
         )
-        header = read_header(records)
-    elif not checked.has_right_max_timestamp and not settings.is_log_append_time:
-        stamp_create_time(records, 0, checked.max_timestamp_ms)
         header = read_header(records)
     return partition.append(records, [(0, header)], now_ms=now_ms)
 

@@ -28,6 +28,8 @@ class Wire:
         owner.release()
 
     def deliver(self, frame: memoryview) -> bool:
+        # Offsets are stamped in place before a batch is appended.
+        assert not frame.readonly
         self.delivered.append(bytes(frame))
         return self.accepts
 

@@ -61,7 +61,6 @@ class Executor:
             raise RuntimeError("a bug")
         return [data]
 
-
     def overlaps(self, frame: memoryview) -> bool:
         return bytes(frame).startswith(b"produce")
 
