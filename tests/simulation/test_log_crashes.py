@@ -271,6 +271,10 @@ class Workload:
             _, lost = self.batches.pop()
             if lost.producer_id >= 0:
                 self.sequences[lost.producer_id] = lost.base_sequence
+        if self.log.log_start_offset > self.acknowledged:
+            # The producers send everything again, from the first batch that was lost.
+            for producer in self.log.producers:
+                self.sequences[producer.producer_id] = producer.last_sequence + 1
         assert end_offset == max(self.end_offset, self.log.log_start_offset)
         self.log.high_watermark = self.acknowledged
 
