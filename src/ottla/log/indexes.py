@@ -18,6 +18,7 @@ OFFSET_ENTRY_SIZE = 8
 TIME_ENTRY_SIZE = 12
 MAX_RELATIVE_OFFSET = 2**31 - 1
 _POSITION_MASK = 0xFFFFFFFF
+_PAGE_ENTRIES = 512
 
 
 class TimeEntry(NamedTuple):
@@ -76,6 +77,11 @@ class IndexFile:
                 high = middle
         return low - 1
 
+    def entries(self, number: int, count: int) -> bytes:
+        """The bytes of up to ``count`` entries from ``number`` on."""
+        count = min(count, self.length - number)
+        return self._open().read(count * self.entry_size, number * self.entry_size)
+
     def store(self, data: bytes) -> None:
         """Append entries to the file and cut whatever stood there (Kafka's preallocated zeros)."""
         position = self.length * self.entry_size
@@ -99,13 +105,16 @@ class IndexFile:
 class OffsetIndex:
     """Last offset of a batch → where the batch starts in the segment."""
 
-    __slots__ = ("_recent", "base_offset", "file")
+    __slots__ = ("_page", "_page_is_last", "_recent", "base_offset", "file")
 
     def __init__(self, file: IndexFile, base_offset: int) -> None:
         self.file = file
         self.base_offset = base_offset
         # One unsigned number per entry, as in the file: relative offset << 32 | position.
         self._recent = array("Q")
+        # The entries in the file around the last lookup: a consumer's next fetch is close by.
+        self._page = array("Q")
+        self._page_is_last = False
 
     def __len__(self) -> int:
         return self.file.length + len(self._recent)
@@ -131,11 +140,33 @@ class OffsetIndex:
         recent = self._recent
         if recent and recent[0] <= key:
             return recent[bisect_right(recent, key) - 1] & _POSITION_MASK
-        number = self.file.floor(key)
-        return self.file.entry(number)[0] & _POSITION_MASK if number >= 0 else 0
+        if self.file.length == 0:
+            return 0
+        page = self._page
+        if not page or key < page[0] or (key >= page[-1] and not self._page_is_last):
+            page = self._load_page(key)
+        number = bisect_right(page, key) - 1
+        return page[number] & _POSITION_MASK if number >= 0 else 0
+
+    def _load_page(self, key: int) -> array[int]:
+        """The stored entries around a key, by binary search over the pages' first entries."""
+        low, high = 0, -(-self.file.length // _PAGE_ENTRIES)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.file.entry(middle * _PAGE_ENTRIES)[0] <= key:
+                low = middle
+            else:
+                high = middle
+        page = array("Q", self.file.entries(low * _PAGE_ENTRIES, _PAGE_ENTRIES))
+        if sys.byteorder == "little":
+            page.byteswap()
+        self._page = page
+        self._page_is_last = (low + 1) * _PAGE_ENTRIES >= self.file.length
+        return page
 
     def truncate(self, offset: int) -> None:
         """Forget batches that end at or after ``offset``."""
+        del self._page[:]
         key = (offset - self.base_offset) << 32
         if self._recent and self._recent[0] < key:
             del self._recent[bisect_right(self._recent, key - 1) :]
@@ -144,11 +175,12 @@ class OffsetIndex:
             self.file.length = self.file.floor(key - 1) + 1 if key > 0 else 0
 
     def clear(self) -> None:
-        del self._recent[:]
+        del self._recent[:], self._page[:]
         self.file.length = 0
 
     def store(self) -> None:
         """Write all entries to the file."""
+        del self._page[:]
         packed = array("Q", self._recent)
         if sys.byteorder == "little":
             packed.byteswap()
@@ -172,7 +204,8 @@ class TimeIndex:
 
     def maybe_append(self, timestamp_ms: int, offset: int) -> None:
         """Add an entry unless its timestamp is no larger than the last one's."""
-        if timestamp_ms > self.last().timestamp_ms:
+        recent = self._recent_timestamps
+        if timestamp_ms > (recent[-1] if recent else self.last().timestamp_ms):
             self._recent_timestamps.append(timestamp_ms)
             self._recent_offsets.append(offset)
 

@@ -31,13 +31,12 @@ from ottla.log.segments import Segments
 from ottla.log.text_files import format_epoch_checkpoint, format_partition_metadata
 from ottla.log.timestamps import FoundOffset, find_by_timestamp, find_max_timestamp
 from ottla.ports.disk import Disk
-from ottla.records.batch import BatchHeader
+from ottla.records.batch import LENGTH_OVERHEAD_BYTES, BatchHeader
 from ottla.records.stamp import stamp, stamp_log_append_time
 
 __all__ = ["AppendOrigin", "Appended", "PartitionLog"]
 
 _CONTROL_FLAG = 0x20
-_BATCH_LENGTH_OVERHEAD_BYTES = 12
 
 
 class PartitionLog:
@@ -212,6 +211,7 @@ class PartitionLog:
         if not is_replica and self.config.message_timestamp_type == LOG_APPEND_TIME:
             append_time_ms = now_ms
         check_sizes(len(buffer), batches, self.config, is_replica)
+        producer: Producer | None = None
         staged: StagedAppend | None = None
         written: list[tuple[int, int, int]] = []
         offset = self.log_end_offset
@@ -220,27 +220,33 @@ class PartitionLog:
                 offset = check_replicated(header, offset)
             max_timestamp_ms = header.max_timestamp_ms if append_time_ms < 0 else append_time_ms
             if header.producer_id >= 0:
-                if staged is None:
-                    staged = StagedAppend(self.producers, origin)
-                marker = None
-                if header.attributes & _CONTROL_FLAG:
-                    marker = parse_end_marker(buffer, position)
-                duplicate = staged.stage(header, offset, max_timestamp_ms, marker)
+                if len(batches) == 1 and not header.attributes & _CONTROL_FLAG:
+                    # What clients send: nothing needs to be staged for a single batch.
+                    producer = self.producers.get(header.producer_id)
+                    producer = producer or Producer(header.producer_id)
+                    duplicate = producer.check(header, origin)
+                else:
+                    staged = staged or StagedAppend(self.producers, origin)
+                    marker = None
+                    if header.attributes & _CONTROL_FLAG:
+                        marker = parse_end_marker(buffer, position)
+                    duplicate = staged.stage(header, offset, max_timestamp_ms, marker)
                 if duplicate is not None:
                     return self._repeated(duplicate)
             last_offset = offset + header.last_offset_delta
             written.append(
-                (
-                    header.batch_length_bytes + _BATCH_LENGTH_OVERHEAD_BYTES,
-                    last_offset,
-                    max_timestamp_ms,
-                )
+                (header.batch_length_bytes + LENGTH_OVERHEAD_BYTES, last_offset, max_timestamp_ms)
             )
             offset = last_offset + 1
         epoch = None if is_replica else leader_epoch
-        with self._health:
+        try:
             first_offset = self._write(buffer, batches, written, epoch, append_time_ms, now_ms)
-        if staged is not None:
+        except OSError as error:
+            raise self._health.fail(error) from error
+        if producer is not None:
+            producer.add(batches[0][1], first_offset, written[0][2])
+            self.producers.put(producer)
+        elif staged is not None:
             staged.commit()
         self.producers.end_offset = self.log_end_offset = offset
         return Appended(first_offset, offset - 1, append_time_ms, self.log_start_offset)

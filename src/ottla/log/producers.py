@@ -103,11 +103,31 @@ class Producer:
 
     def find_duplicate(self, header: BatchHeader) -> KeptBatch | None:
         """The kept batch that this one repeats."""
-        if header.producer_epoch == self.producer_epoch:
-            first, last = header.base_sequence, header.last_sequence
-            for batch in self.batches:
+        batches = self.batches
+        first = header.base_sequence
+        # Nearly every batch is simply the next one.
+        if batches and header.producer_epoch == self.producer_epoch and first != batches[-1][1] + 1:
+            last = header.last_sequence
+            for batch in batches:
                 if batch[0] == first and batch[1] == last:
                     return batch
+        return None
+
+    def check(self, header: BatchHeader, origin: AppendOrigin) -> KeptBatch | None:
+        """Check a batch of records; returns the kept batch it repeats, if it does.
+
+        Raises:
+            InvalidProducerEpoch, OutOfOrderSequence, InvalidTransactionState: as Kafka does.
+        """
+        if origin is AppendOrigin.CLIENT:
+            duplicate = self.find_duplicate(header)
+            if duplicate is not None:
+                return duplicate
+        if origin is not AppendOrigin.REPLICATION:
+            self.check_epoch(header.producer_epoch)
+        if origin is AppendOrigin.CLIENT:
+            self.check_sequence(header)
+        self.check_transaction(header)
         return None
 
     def check_epoch(self, producer_epoch: int) -> None:
@@ -279,15 +299,9 @@ class StagedAppend:
                     producer.check_marker(header.producer_epoch, marker)
                 producer.end_transaction(header.producer_epoch, marker)
         else:
-            if self._origin is AppendOrigin.CLIENT:
-                duplicate = producer.find_duplicate(header)
-                if duplicate is not None:
-                    return duplicate
-            if self._origin is not AppendOrigin.REPLICATION:
-                producer.check_epoch(header.producer_epoch)
-            if self._origin is AppendOrigin.CLIENT:
-                producer.check_sequence(header)
-            producer.check_transaction(header)
+            duplicate = producer.check(header, self._origin)
+            if duplicate is not None:
+                return duplicate
             producer.add(header, first_offset, max_timestamp_ms)
         self._changed[producer_id] = producer
         return None
