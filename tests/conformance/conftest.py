@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
@@ -30,13 +31,21 @@ from ottla.testing.apache_kafka import (
 from ottla.testing.process import BrokerProcess
 from ottla.testing.protocol import Connection
 from ottla.testing.waiting import eventually
+from ottla.wire.api.k00_produce import PartitionToProduce, ProduceRequest, TopicToProduce
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
+from ottla.wire.api.k03_metadata import MetadataRequest, TopicToDescribe
+from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest
+from ottla.wire.api.k12_heartbeat import HeartbeatRequest
 from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, TopicToCreate
+from ottla.wire.errors import ErrorCode
 
 Target = BrokerProcess | ApacheKafka
 
-# A group of tests must not wait for stragglers, and a crashed member is to be noticed soon.
+# A group of tests must not wait for stragglers, a crashed member is to be noticed soon, and records
+# from long ago, whose times the tests choose, are to stay.
 SETTINGS = {
+    "log.initial.task.delay.ms": "3600000",
+    "log.retention.check.interval.ms": "3600000",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
 }
@@ -158,6 +167,52 @@ def new_topic(connection: Connection, unique: Callable[[str], str]) -> Callable[
         return name
 
     return create
+
+
+@pytest.fixture
+def group(connection: Connection, unique: Callable[[str], str]) -> str:
+    """The id of a new group whose coordinator is ready."""
+    name = unique("group")
+
+    def is_ready() -> bool:
+        # Kafka creates __consumer_offsets when it is first asked for a coordinator.
+        request = FindCoordinatorRequest(coordinator_keys=[name])
+        [coordinator] = connection.ask(request, 4).coordinators
+        if coordinator.error_code != ErrorCode.NONE:
+            return False
+        beat = HeartbeatRequest(group_id=name, generation_id=1, member_id="nobody")
+        # UNKNOWN_MEMBER_ID: the coordinator has loaded the group's partition.
+        return bool(connection.ask(beat, 4).error_code == ErrorCode.UNKNOWN_MEMBER_ID)
+
+    eventually(is_ready, what="the coordinator")
+    return name
+
+
+@pytest.fixture
+def topic_id(connection: Connection) -> Callable[[str], uuid.UUID]:
+    """Looks up a topic's id."""
+
+    def look_up(name: str) -> uuid.UUID:
+        request = MetadataRequest(topics=[TopicToDescribe(name=name)])
+        [described] = connection.ask(request, 12).topics
+        found: uuid.UUID = described.topic_id
+        return found
+
+    return look_up
+
+
+@pytest.fixture
+def produce(connection: Connection) -> Callable[..., Any]:
+    """Produces batches to partition 0 of a topic; returns the partition's answer."""
+
+    def send(topic: str, records: bytes, *, acks: int = -1, version: int = 12) -> Any:
+        partition = PartitionToProduce(index=0, records=records)
+        data = TopicToProduce(name=topic, partition_data=[partition])
+        request = ProduceRequest(acks=acks, timeout_ms=10_000, topic_data=[data])
+        [answered] = connection.ask(request, version).responses
+        return answered.partition_responses[0]
+
+    return send
 
 
 def create_topic(
@@ -284,3 +339,5 @@ def member(bootstrap: str) -> Iterator[Callable[..., Member]]:
     yield start
     for one in started:
         one.discard()
+        # Shown when the test has failed.
+        print(f"{one.client}: held {one.assignments}, said: {one.errors}")
