@@ -6,8 +6,8 @@
 
 The join phase (PreparingRebalance) collects the members, the sync phase (CompletingRebalance) waits
 for the leader's assignment. Whoever leaves last takes the group to Empty from wherever it is, and
-only an Empty group can be deleted (Dead). A generation becomes durable with its assignment, so a group read from
-the log is either Stable or Empty.
+only an Empty group can be deleted (Dead). A generation becomes durable with its assignment, so a
+group read from the log is either Stable or Empty.
 """
 
 from __future__ import annotations
