@@ -151,12 +151,14 @@ def test_a_group_carries_on_through_a_restart(own_broker: OwnBroker) -> None:
             consumer.commit(asynchronous=True)
         return len(set(values)) == count
 
-    for start in (0, 100):
+    def exchange(start: int) -> None:
         for number in range(start, start + 100):
             producer.produce("read", b"%d" % number, partition=number % 2)
         assert producer.flush(30) == 0
-        eventually(lambda: has_read(start + 100), timeout_seconds=40, what="all is read")  # noqa: B023
-        if start == 0:
-            broker.stop()
-            broker.start()
+        eventually(lambda: has_read(start + 100), timeout_seconds=40, what="all is read")
+
+    exchange(0)
+    broker.stop()
+    broker.start()
+    exchange(100)
     consumer.close()
