@@ -39,6 +39,7 @@ def produce(bootstrap: str, topic: str, partitions: int, values: Iterable[str]) 
     assert producer.flush(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", EVERY_CLIENT)
 def test_partitions_move_when_members_join_leave_and_crash(
     client: str,

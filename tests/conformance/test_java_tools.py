@@ -218,6 +218,7 @@ def test_leader_election_and_reassignments(tool: RunTool, new_topic: NewTopicNam
     assert "No partition reassignments found." in listed
 
 
+@pytest.mark.slow
 def test_a_log_file_comes_back_byte_for_byte(bootstrap: str, new_topic: NewTopicName) -> None:
     topic = new_topic()
     lines = b"".join(b"2026-05-22 line %d: %s\n" % (n, b"x" * (n % 200)) for n in range(25_000))

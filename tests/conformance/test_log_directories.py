@@ -16,7 +16,7 @@ from ottla.testing.apache_kafka import QUICK_START_FLAGS, ApacheKafka, run_tool
 from ottla.testing.process import BrokerProcess
 from ottla.testing.waiting import eventually
 
-pytestmark = pytest.mark.jvm
+pytestmark = [pytest.mark.jvm, pytest.mark.slow]
 
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
