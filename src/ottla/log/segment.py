@@ -171,16 +171,18 @@ class Segment:
 
     def rebuild_indexes(self) -> None:
         """Make the indexes anew from the batches' headers."""
+        size_bytes = self.size_bytes
         self.clear_indexes()
         try:
-            for position, header in iter_file_headers(
-                self.file, 0, self.size_bytes, SCAN_CHUNK_BYTES
-            ):
+            for position, header in iter_file_headers(self.file, 0, size_bytes, SCAN_CHUNK_BYTES):
                 self.note_batch(
                     position, header.size_bytes, header.last_offset, header.max_timestamp_ms
                 )
         except RecordsError:
             return
+        finally:
+            # Bytes after the last batch, if any, are for recovery to find.
+            self._size_bytes = size_bytes
 
     def clear_indexes(self) -> None:
         """Start the indexes anew, for `note_batch` to fill."""
@@ -189,6 +191,7 @@ class Segment:
         self.time_index.clear()
         self._bytes_since_entry = 0
         self._largest = TimeEntry(-1, self.base_offset)
+        self.next_offset = self.base_offset
 
     def seal(self) -> None:
         """Write the indexes, complete: the segment gets no more batches (or the log closes)."""
