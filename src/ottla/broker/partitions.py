@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ottla.broker.group_commit import GroupCommit
 from ottla.broker.partition import Partition
@@ -108,9 +108,23 @@ class Partitions:
                     )
 
     def delete_records_before(self, partition: Partition, offset: int) -> None:
-        """Move a partition's start; segments that fall out of it are removed."""
+        """Move a partition's start; segments that fall out of it are removed.
+
+        The new start survives a crash once ``checkpoint`` has returned.
+        """
         partition.log.delete_records_before(offset)
         self._apply_retention_to(partition, self._clock.wall_ms())
+
+    def checkpoint(self, partitions: Iterable[Partition]) -> None:
+        """Write the checkpoints of the log directories these partitions lie in.
+
+        Raises:
+            LogDirectoryFailed: a disk failed; its directory is offline.
+        """
+        directories = {self._directory_of(each.log) for each in partitions}
+        for directory in directories:
+            if directory is not None:
+                directory.checkpoint()
 
     def apply_retention(self, now_ms: int) -> None:
         """Remove what is too old or too much, in every partition."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ottla.broker.errors import EXPECTED_ERRORS, error_code_of
+from ottla.log.errors import LogDirectoryFailed
 from ottla.wire.api.k21_delete_records import (
     DeleteRecordsRequest,
     DeleteRecordsResponse,
@@ -16,24 +17,33 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
+    from ottla.broker.partition import Partition
 
 _UP_TO_HIGH_WATERMARK = -1
 
 
 def handle(context: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
-    return DeleteRecordsResponse(
+    trimmed: list[tuple[Partition, TrimmedPartition]] = []
+    response = DeleteRecordsResponse(
         topics=[
             TrimmedTopic(
                 name=topic.name,
-                partitions=[_trim(context, topic.name, each) for each in topic.partitions],
+                partitions=[_trim(context, topic.name, each, trimmed) for each in topic.partitions],
             )
             for topic in request.topics
         ]
     )
+    _make_durable(context, trimmed)
+    return response
 
 
-def _trim(context: RequestContext, topic: str, wanted: PartitionToTrim) -> TrimmedPartition:
-    trimmed = TrimmedPartition(
+def _trim(
+    context: RequestContext,
+    topic: str,
+    wanted: PartitionToTrim,
+    trimmed: list[tuple[Partition, TrimmedPartition]],
+) -> TrimmedPartition:
+    answer = TrimmedPartition(
         partition_index=wanted.partition_index, low_watermark=-1, error_code=0
     )
     try:
@@ -48,7 +58,20 @@ def _trim(context: RequestContext, topic: str, wanted: PartitionToTrim) -> Trimm
         if not 0 <= offset <= partition.high_watermark:
             raise ProtocolError(ErrorCode.OFFSET_OUT_OF_RANGE)
         context.broker.partitions.delete_records_before(partition, offset)
-        trimmed.low_watermark = partition.log.log_start_offset
+        answer.low_watermark = partition.log.log_start_offset
+        trimmed.append((partition, answer))
     except EXPECTED_ERRORS as error:
-        trimmed.error_code = error_code_of(error)
-    return trimmed
+        answer.error_code = error_code_of(error)
+    return answer
+
+
+def _make_durable(
+    context: RequestContext, trimmed: list[tuple[Partition, TrimmedPartition]]
+) -> None:
+    """What is answered as deleted must not come back with a crash."""
+    try:
+        context.broker.partitions.checkpoint(partition for partition, _ in trimmed)
+    except LogDirectoryFailed as failure:
+        for partition, answer in trimmed:
+            answer.error_code, answer.low_watermark = ErrorCode.KAFKA_STORAGE_ERROR, -1
+            context.broker.storage_failed(partition, failure)
