@@ -36,6 +36,17 @@ class _Inode:
         self.pending: list[tuple[int, bytes | None]] = []
         """(position, bytes written), or (size, ``None``) for a truncation."""
 
+    def settle_all(self) -> None:
+        """Make durable what is pending: that, and not what an earlier sync failed to write."""
+        content = bytearray(self.durable)
+        for position, data in self.pending:
+            if data is None:
+                _resize(content, position)
+            else:
+                _write_into(content, position, data)
+        self.durable = bytes(content)
+        self.pending.clear()
+
 
 class _Directory:
     """Names as seen now, as on the platter, and the changes in between."""
@@ -126,8 +137,7 @@ class SimulatedFile:
             self._inode.durable = self._disk.settle(self._inode)
             self._inode.pending.clear()
             raise
-        self._inode.durable = bytes(self._inode.now)
-        self._inode.pending.clear()
+        self._inode.settle_all()
 
     def fileno(self) -> None:
         return None
