@@ -11,7 +11,7 @@ import importlib
 import logging
 import struct
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ottla.broker.api import ADVERTISED, STEMS
 from ottla.broker.replies import Parts
@@ -55,13 +55,29 @@ class RequestContext:
 Handler = Callable[[RequestContext, Any], Any]
 
 
+class Pending(Protocol):
+    """An answer that comes later."""
+
+    def then(self, send: Callable[[Any], None]) -> None:
+        """Hand the response to ``send`` when it is due, or at once when it is already."""
+        ...
+
+
 class _Api:
     """One API at one version, ready to run."""
 
-    __slots__ = ("decode", "handle", "is_flexible", "key", "response_tags", "version")
+    __slots__ = (
+        "decode",
+        "handle",
+        "is_flexible",
+        "key",
+        "response_class",
+        "response_tags",
+        "version",
+    )
 
     def __init__(self, key: int, version: int) -> None:
-        request, _ = apis.declaration(key)
+        request, self.response_class = apis.declaration(key)
         self.is_flexible = apis.APIS[key].is_flexible(version)
         has_tags = frames.response_header_version(key, version) == 1
         self.response_tags = _NO_TAGS if has_tags else b""
@@ -95,11 +111,13 @@ class Dispatcher:
         )
         context = RequestContext(self._broker, session, version, client_id)
         result = api.handle(context, request)
+        if type(result) is api.response_class:
+            return _encode(api, correlation_id, result)
         if result is None:
             return ()
         if isinstance(result, Awaitable):
             return self._park(session, api, correlation_id, result)
-        return _encode(api, correlation_id, result)
+        return self._wait(session, api, correlation_id, result)
 
     def overlaps(self, frame: memoryview) -> bool:
         """See ``RequestExecutor.overlaps``."""
@@ -120,6 +138,16 @@ class Dispatcher:
         module = importlib.import_module(f"ottla.broker.api.{STEMS[_API_VERSIONS]}")
         response = module.unsupported_version(RequestContext(self._broker, session, 0, None))
         return _encode(api, correlation_id, response)
+
+    @staticmethod
+    def _wait(session: Session, api: _Api, correlation_id: int, pending: Pending) -> Reply:
+        reply = Reply(overlaps=api.key == _PRODUCE)
+
+        def send(response: Any) -> None:
+            session.complete(reply, _encode(api, correlation_id, response))
+
+        pending.then(send)
+        return reply
 
     def _park(
         self, session: Session, api: _Api, correlation_id: int, pending: Awaitable[Any]

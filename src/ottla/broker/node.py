@@ -14,6 +14,7 @@ from ottla.broker.configuration import BrokerConfiguration
 from ottla.broker.connections import Connections
 from ottla.broker.discard import Discard
 from ottla.broker.dispatch import Dispatcher
+from ottla.broker.durable_reply import Deadlines
 from ottla.broker.fetch_sessions import FetchSessions
 from ottla.broker.frames import FrameReader
 from ottla.broker.group_commit import GroupCommit
@@ -99,6 +100,7 @@ class BrokerNode:
     groups: GroupCoordinator
     fetch_sessions: FetchSessions
     producer_ids: ProducerIds
+    deadlines: Deadlines
 
     @property
     def config(self) -> BrokerConfig:
@@ -180,6 +182,7 @@ class BrokerNode:
             for task in self._tasks:
                 task.cancel()
             self.groups.stop()
+            self.deadlines.stop()
         if self._commit is not None:
             await self._commit.drain()
             # Replies released by the last round leave in the next iteration.
@@ -249,6 +252,7 @@ class BrokerNode:
             lambda: self.entropy.below(2**31 - 1) + 1,
         )
         self.producer_ids = ProducerIds(self._allocate_producer_ids)
+        self.deadlines = Deadlines()
         self.groups = GroupCoordinator(
             InternalOffsetsTopic(self),
             self._group_settings(),

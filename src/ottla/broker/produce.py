@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import Generic, TypeVar
-
 from ottla.broker.partition import Partition
 from ottla.log.partition_log import Appended
 from ottla.records.batch import BatchHeader, read_header
@@ -106,58 +102,3 @@ def _check_timestamps(partition: Partition, checked: CheckedBatch, now_ms: int) 
             ErrorCode.INVALID_TIMESTAMP,
             f"timestamp {oldest} is more than {settings.timestamp_before_max_ms} ms old",
         )
-
-
-Response = TypeVar("Response")
-
-
-class DurableReply(Generic[Response]):
-    """A produce reply that leaves once every partition's high watermark has passed its records.
-
-    It is a watermark waiter; each partition of the request counts once.
-    """
-
-    __slots__ = ("_left", "_on_late", "_response", "_timer", "future")
-
-    def __init__(
-        self, response: Response, timeout_ms: int, on_late: Callable[[Response, ErrorCode], None]
-    ) -> None:
-        """
-        Args:
-            on_late: writes an error into the response when records did not become durable in time
-                or their disk failed; what was appended stays appended, as in Kafka.
-        """
-        loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Response] = loop.create_future()
-        self._response = response
-        # One more than the partitions waited for, so that it can't be done before `release`.
-        self._left = 1
-        self._on_late = on_late
-        self._timer = loop.call_later(max(timeout_ms, 0) / 1000, self._expire)
-
-    def wait_for(self, partition: Partition, offset: int) -> None:
-        """Also wait for ``partition`` to reach ``offset``."""
-        self._left += 1
-        partition.when_reached(offset, self)
-
-    def release(self) -> None:
-        """All partitions are named: the reply may leave from now on."""
-        self.reached()
-
-    def reached(self) -> None:
-        self._left -= 1
-        if not self._left:
-            self._finish()
-
-    def failed(self, error: Exception) -> None:
-        self._on_late(self._response, ErrorCode.KAFKA_STORAGE_ERROR)
-        self._finish()
-
-    def _expire(self) -> None:
-        self._on_late(self._response, ErrorCode.REQUEST_TIMED_OUT)
-        self._finish()
-
-    def _finish(self) -> None:
-        self._timer.cancel()
-        if not self.future.done():
-            self.future.set_result(self._response)

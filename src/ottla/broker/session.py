@@ -188,9 +188,10 @@ class Session(asyncio.BufferedProtocol):
             return False
         outcome = self._executor.execute(self, frame)
         if isinstance(outcome, Reply):
-            self._replies.append(outcome)
-            if outcome.parts is not None:
-                self._send_ready_replies()
+            if outcome.parts is None or self._replies:
+                self._replies.append(outcome)
+            elif outcome.parts:
+                self._send(outcome.parts)
         elif self._replies:
             reply = Reply(overlaps=True)
             reply.parts = outcome
@@ -250,6 +251,10 @@ class Session(asyncio.BufferedProtocol):
         if transport is None:
             return
         self.last_active = self._connections.now()
+        first = parts[0]
+        if len(parts) == 1 and isinstance(first, bytes):
+            transport.write(first)
+            return
         if not contains_file_slice(parts):
             transport.write(join(parts))
             return

@@ -1,7 +1,8 @@
 """One handler per Kafka API: key *n* lives in ``kNN_name``.
 
-A handler module has ``handle(context, request)``. It returns the response, or an awaitable of it
-when it has to wait; a request that gets no answer (produce with ``acks=0``) returns ``None``.
+A handler module has ``handle(context, request)``. It returns the response; when it has to wait, an
+awaitable of it or a ``dispatch.Pending``; and ``None`` for a request that gets no answer (produce
+with ``acks=0``).
 """
 
 from __future__ import annotations

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
+from ottla.broker.durable_reply import DurableReply
 from ottla.broker.errors import EXPECTED_ERRORS, code_of, error_code_of
 from ottla.broker.partition import Partition
 from ottla.broker.produce import (
     ACKS_ALL,
     ACKS_LEADER,
     ACKS_NONE,
-    DurableReply,
     append_client_batch,
 )
 from ottla.log.errors import LogDirectoryFailed
@@ -38,7 +37,7 @@ _Appended = list[tuple[Partition, int]]
 
 def handle(
     context: RequestContext, request: ProduceRequest
-) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+) -> ProduceResponse | DurableReply | None:
     appended: _Appended = []
     now_ms = context.broker.clock.wall_ms()
     topics = [
@@ -49,7 +48,7 @@ def handle(
         _close_on_error(context, topics)
         return None
     if request.acks == ACKS_ALL and appended:
-        return _answer_when_durable(response, request.timeout_ms, appended)
+        return _answer_when_durable(context, response, request.timeout_ms, appended)
     return response
 
 
@@ -118,23 +117,15 @@ def _produce_to_partition(
 
 
 def _answer_when_durable(
-    response: ProduceResponse, timeout_ms: int, appended: _Appended
-) -> ProduceResponse | asyncio.Future[ProduceResponse]:
-    if all(partition.high_watermark >= end for partition, end in appended):
+    context: RequestContext, response: ProduceResponse, timeout_ms: int, appended: _Appended
+) -> ProduceResponse | DurableReply:
+    waiting = [each for each in appended if each[0].high_watermark < each[1]]
+    if not waiting:
         return response
-    reply = DurableReply(response, timeout_ms, _mark_not_durable)
-    for partition, end in appended:
+    reply = DurableReply(response, timeout_ms, context.broker.deadlines)
+    for partition, end in waiting:
         reply.wait_for(partition, end)
-    reply.release()
-    return reply.future
-
-
-def _mark_not_durable(response: ProduceResponse, code: ErrorCode) -> None:
-    for topic in response.responses:
-        for partition in topic.partition_responses:
-            if not partition.error_code:
-                partition.error_code = code
-                partition.base_offset = -1
+    return reply
 
 
 def _close_on_error(context: RequestContext, topics: list[ProducedTopic]) -> None:

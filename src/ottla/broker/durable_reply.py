@@ -1,0 +1,103 @@
+"""Produce replies that wait for their records to be durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ottla.broker.partition import Partition
+from ottla.wire.api.k00_produce import ProduceResponse
+from ottla.wire.errors import ErrorCode
+
+# Timeouts are seconds; replies that are late are looked for at this pace.
+_SWEEP_INTERVAL_S = 0.5
+
+
+class DurableReply:
+    """Leaves once every partition's high watermark has passed the request's records.
+
+    It is a watermark waiter in which each partition counts once, and a pending answer (see
+    ``dispatch.Pending``) without a future or a timer of its own: there is one for each request.
+    """
+
+    __slots__ = ("_deadlines", "_left", "_response", "_send", "deadline")
+
+    def __init__(self, response: ProduceResponse, timeout_ms: int, deadlines: Deadlines) -> None:
+        self._response = response
+        # One more than the partitions waited for, so that it can't be done before `then`.
+        self._left = 1
+        self._send: Callable[[ProduceResponse], None] | None = None
+        self._deadlines = deadlines
+        self.deadline = deadlines.add(self, timeout_ms)
+
+    def wait_for(self, partition: Partition, offset: int) -> None:
+        """Also wait for ``partition`` to reach ``offset``."""
+        self._left += 1
+        partition.when_reached(offset, self)
+
+    def then(self, send: Callable[[ProduceResponse], None]) -> None:
+        """Hand the response to ``send`` when it is due."""
+        self._send = send
+        self.reached()
+
+    def reached(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._finish()
+
+    def failed(self, error: Exception) -> None:
+        """The disk failed: what was appended may be lost."""
+        self._refuse(ErrorCode.KAFKA_STORAGE_ERROR)
+        self.reached()
+
+    def expire(self) -> None:
+        """The client's time is up; what was appended stays appended, as in Kafka."""
+        self._refuse(ErrorCode.REQUEST_TIMED_OUT)
+        self._left = 0
+        self._finish()
+
+    def _refuse(self, code: ErrorCode) -> None:
+        for topic in self._response.responses:
+            for partition in topic.partition_responses:
+                if not partition.error_code:
+                    partition.error_code = code
+                    partition.base_offset = -1
+
+    def _finish(self) -> None:
+        self._deadlines.remove(self)
+        send, self._send = self._send, None
+        if send is not None:
+            send(self._response)
+
+
+class Deadlines:
+    """The replies that wait, and the one timer that finds those whose time is up."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[DurableReply, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, reply: DurableReply, timeout_ms: int) -> float:
+        """Watch a reply; returns when its time is up, in the loop's seconds."""
+        self._waiting[reply] = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
+        return self._loop.time() + max(timeout_ms, 0) / 1000
+
+    def remove(self, reply: DurableReply) -> None:
+        """The reply has left."""
+        self._waiting.pop(reply, None)
+
+    def stop(self) -> None:
+        """Watch nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for reply in [each for each in self._waiting if each.deadline <= now]:
+            reply.expire()
+        self._timer = None
+        if self._waiting:
+            self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
