@@ -290,11 +290,7 @@ class _Loader:
 
     @staticmethod
     def _check_offsets(segment: Segment, header: BatchHeader) -> None:
-        if (
-            header.base_offset < segment.next_offset
-            or header.last_offset_delta < 0
-            or not segment.can_hold(header.last_offset)
-        ):
+        if not segment.may_follow(header):
             raise CorruptBatch(
                 f"Offsets {header.base_offset} to {header.last_offset} after offset "
                 f"{segment.next_offset - 1}"

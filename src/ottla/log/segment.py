@@ -21,6 +21,7 @@ from ottla.log.names import (
 )
 from ottla.log.scan import SCAN_CHUNK_BYTES, iter_file_headers
 from ottla.ports.disk import Buffer, Disk, File
+from ottla.records.batch import BatchHeader
 from ottla.records.errors import RecordsError
 
 _UNKNOWN = -1
@@ -175,6 +176,8 @@ class Segment:
         self.clear_indexes()
         try:
             for position, header in iter_file_headers(self.file, 0, size_bytes, SCAN_CHUNK_BYTES):
+                if not self.may_follow(header):
+                    return
                 self.note_batch(
                     position, header.size_bytes, header.last_offset, header.max_timestamp_ms
                 )
@@ -271,6 +274,14 @@ class Segment:
         """Whether the indexes can express the offset."""
         return offset - self.base_offset <= MAX_RELATIVE_OFFSET
 
+    def may_follow(self, header: BatchHeader) -> bool:
+        """Whether a batch's offsets can come after those the segment has."""
+        return (
+            header.base_offset >= self.next_offset
+            and header.last_offset_delta >= 0
+            and self.can_hold(header.last_offset)
+        )
+
     def find(self, offset: int) -> tuple[int, int] | None:
         """Position and base offset of the first batch that ends at or after ``offset``."""
         self.open_indexes()
@@ -289,8 +300,11 @@ class Segment:
         largest = self.largest
         _, position = self.offset_index.last()
         end = position
+        self.next_offset = self.base_offset
         try:
             for at, header in iter_file_headers(self.file, position, self.size_bytes):
+                if not self.may_follow(header):
+                    return False
                 self.next_offset = header.next_offset
                 end = at + header.size_bytes
                 if header.max_timestamp_ms > largest.timestamp_ms:
@@ -316,8 +330,8 @@ class Segment:
         self.time_index.truncate(offset)
         self.cut(position)
         self._largest = self.time_index.last()
-        self.next_offset = offset
         self.load_end()
+        self.next_offset = offset
         if position == 0:
             self.created_ms = now_ms
             self._first_timestamp_ms = None
