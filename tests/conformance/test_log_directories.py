@@ -18,6 +18,7 @@ from ottla.testing.waiting import eventually
 
 pytestmark = [pytest.mark.jvm, pytest.mark.slow]
 
+NOT_READY = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 FALSE_ALARM = re.compile(r"Non-consecutive offsets in \S+\n(  -1 is followed by \d+\n)+")
@@ -46,7 +47,7 @@ def fill(bootstrap: str, topic: str, **config: Any) -> None:
             producer.produce(topic, value, b"key", 0, headers={"codec": codec})
         assert producer.flush(20) == 0
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "the-group"})
-    # NOT_COORDINATOR is for the client to retry while Kafka still makes __consumer_offsets.
+    # Kafka's refusals while it still makes __consumer_offsets are for the client to retry.
     eventually(lambda: commits(consumer, TopicPartition(topic, 0, 1234)), what="the commit")
     consumer.close()
 
@@ -55,7 +56,7 @@ def commits(consumer: Consumer, where: TopicPartition) -> bool:
     try:
         consumer.commit(offsets=[where], asynchronous=False)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.NOT_COORDINATOR:
+        if error.args[0].code() in NOT_READY:
             return False
         raise
     return True
