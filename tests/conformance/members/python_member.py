@@ -117,7 +117,7 @@ def kafka_python_member(settings: Settings) -> None:
         heartbeat_interval_ms=settings.heartbeat_interval_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
-    # Leading its group before it knows the topics, it now and then assigns nothing and leaves it so.
+    # Leading its group before it knows the topics, it may assign nothing and leave it so.
     for topic in settings.topics:
         consumer.partitions_for_topic(topic)
     consumer.subscribe(settings.topics, settings.pattern, listener=Listener())
