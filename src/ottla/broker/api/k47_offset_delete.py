@@ -10,6 +10,7 @@ from ottla.wire.api.k47_offset_delete import (
     ForgottenTopic,
     OffsetDeleteRequest,
     OffsetDeleteResponse,
+    TopicToForget,
 )
 from ottla.wire.errors import ErrorCode, ProtocolError
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 
 async def handle(context: RequestContext, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
-    asked = request.topics
-    topics = context.broker.cluster.image.topics
-    request.topics = [topic for topic in asked if topic.name in topics]
+    unknown = [
+        each for each in (_take_out_unknown(context, topic) for topic in request.topics) if each
+    ]
+    request.topics = [topic for topic in request.topics if topic.partitions]
     try:
         response: OffsetDeleteResponse = await context.broker.groups.submit(
             request.group_id, lambda token: OffsetDelete(token, request, context.version)
@@ -28,18 +30,31 @@ async def handle(context: RequestContext, request: OffsetDeleteRequest) -> Offse
     except ProtocolError as error:
         return OffsetDeleteResponse(error_code=error.code, topics=[])
     if not response.error_code:
-        response.topics += [
-            ForgottenTopic(
-                name=topic.name,
-                partitions=[
-                    ForgottenPartition(
-                        partition_index=each.partition_index,
-                        error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-                    )
-                    for each in topic.partitions
-                ],
-            )
-            for topic in asked
-            if topic.name not in topics
-        ]
+        _add(response, unknown)
     return response
+
+
+def _take_out_unknown(context: RequestContext, topic: TopicToForget) -> ForgottenTopic | None:
+    """Leave the topic with the partitions that exist; an answer for the others, if any."""
+    found = context.broker.cluster.image.topics.get(topic.name)
+    count = 0 if found is None else len(found.partitions)
+    asked = topic.partitions
+    topic.partitions = [each for each in asked if 0 <= each.partition_index < count]
+    unknown = [
+        ForgottenPartition(
+            partition_index=each.partition_index,
+            error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        )
+        for each in asked
+        if not 0 <= each.partition_index < count
+    ]
+    return ForgottenTopic(name=topic.name, partitions=unknown) if unknown else None
+
+
+def _add(response: OffsetDeleteResponse, unknown: list[ForgottenTopic]) -> None:
+    answered = {topic.name: topic for topic in response.topics}
+    for topic in unknown:
+        if topic.name in answered:
+            answered[topic.name].partitions += topic.partitions
+        else:
+            response.topics.append(topic)
