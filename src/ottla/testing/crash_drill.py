@@ -166,12 +166,18 @@ class CrashDrill:
     def _live_a_little(self) -> None:
         """Let every kind of producer get something acknowledged, then some random time."""
         before = {each: each.acknowledged.total for each in self._producers}
-        eventually(
-            lambda: all(
-                each.acknowledged.total > count or each.failure for each, count in before.items()
-            ),
-            what="an acknowledgement for every producer",
-        )
+
+        def waiting() -> list[str]:
+            return [
+                each.name
+                for each, total in before.items()
+                if each.acknowledged.total == total and each.failure is None
+            ]
+
+        try:
+            eventually(lambda: not waiting(), what="an acknowledgement for every producer")
+        except TimeoutError as error:
+            raise TimeoutError(f"{waiting()}: {error}\n{self._broker.log[-4000:]}") from None
         threading.Event().wait(self._random.random() ** 2 * _LONGEST_LIFE_SECONDS)
 
     def _restart(self) -> None:

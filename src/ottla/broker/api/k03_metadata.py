@@ -23,15 +23,35 @@ if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
 _FIRST_VERSION_WITH_NULL_FOR_ALL = 1
+# Versions 10 and 11 have the field for a topic id in requests, but can't answer without a name.
+_FIRST_VERSION_BY_TOPIC_ID = 12
 
 
 def handle(
     context: RequestContext, request: MetadataRequest
 ) -> MetadataResponse | Awaitable[MetadataResponse]:
+    topics = request.topics or ()
+    if context.version < _FIRST_VERSION_BY_TOPIC_ID and any(map(_has_no_name_alone, topics)):
+        return MetadataResponse(
+            brokers=[],
+            topics=[
+                DescribedTopic(
+                    error_code=ErrorCode.INVALID_REQUEST,
+                    name=each.name or "",
+                    topic_id=each.topic_id,
+                    partitions=[],
+                )
+                for each in topics
+            ],
+        )
     missing = _missing_topics(context, request)
     if missing:
         return _create_then_respond(context, request, missing)
     return _respond(context, request)
+
+
+def _has_no_name_alone(topic: TopicToDescribe) -> bool:
+    return topic.name is None or topic.topic_id != ZERO_UUID
 
 
 def _missing_topics(context: RequestContext, request: MetadataRequest) -> list[str]:
