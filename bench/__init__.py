@@ -1,0 +1,1 @@
+"""Ottla measured beside Apache Kafka and the machine's own limits: ``python -m bench``."""

@@ -1,0 +1,82 @@
+"""What was measured on, and with which settings."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from bench.arena import Arena
+from bench.peers import (
+    COMMON_SETTINGS,
+    FLUSH_EACH_APPEND,
+    KAFKA_HEAP,
+    KAFKA_SETTINGS,
+    kafka_version,
+)
+from ottla.records import backend
+from ottla.testing.apache_kafka import PRODUCTION_FLAGS
+
+
+def describe(arena: Arena) -> dict[str, str]:
+    """The circumstances, by what they are."""
+    return {
+        "processor": f"{_processor()}, {len(arena.all_cores)} cores",
+        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "file system": _file_system(arena.directory),
+        "load before": " ".join(f"{each:.2f}" for each in os.getloadavg()),
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "Ottla": f"{version('ottla')}, {_event_loop()}, {backend.active.NAME} record accelerator",
+        "Ottla's settings": f"page cache: log.flush.policy=os; durable: defaults (group); "
+        f"{_settings(COMMON_SETTINGS)}",
+        "Apache Kafka": f"{kafka_version()} on {_java()}",
+        "JVM flags": f"-Xms{KAFKA_HEAP} -Xmx{KAFKA_HEAP} {' '.join(PRODUCTION_FLAGS)}",
+        "Kafka's settings": f"page cache: defaults; durable: {_settings(FLUSH_EACH_APPEND)} per "
+        f"topic; {_settings(KAFKA_SETTINGS)}",
+        "cores": f"servers on {_cores(arena.server_cores)}, load generator on "
+        f"{_cores(arena.load_cores)}; Kafka also on all",
+        "effort": str(arena.effort),
+    }
+
+
+def _processor() -> str:
+    found = re.search(r"model name\s*: (.+)", pathlib.Path("/proc/cpuinfo").read_text())
+    return found[1] if found else platform.machine()
+
+
+def _file_system(directory: pathlib.Path) -> str:
+    best = ("", "unknown")
+    for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+        device, mount, kind, *_ = line.split()
+        inside = directory.is_relative_to(mount)
+        if inside and len(mount) >= len(best[0]):
+            best = (mount, f"{kind} on {device}")
+    return best[1]
+
+
+def _event_loop() -> str:
+    try:
+        return f"uvloop {version('uvloop')}"
+    except PackageNotFoundError:
+        return "asyncio"
+
+
+def _java() -> str:
+    try:
+        result = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "no java"
+    return result.stderr.splitlines()[0]
+
+
+def _settings(settings: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items())
+
+
+def _cores(cores: set[int]) -> str:
+    return f"core {','.join(map(str, sorted(cores)))}"
