@@ -149,6 +149,10 @@ class LogDirectory:
         """Take the directory offline; returns what to raise."""
         return self._health.fail(error)
 
+    def when_failed(self, callback: Callable[[LogDirectoryFailed], object]) -> None:
+        """Have ``callback`` called when the disk fails, in whichever thread meets the failure."""
+        self._health.on_failure = callback
+
     def _load(self, names: list[str], config_of: ConfigOf, now_ms: int) -> None:
         checkpoints = _Checkpoints(
             self._read_checkpoint(RECOVERY_POINT_CHECKPOINT, names),
@@ -242,12 +246,13 @@ class LogDirectory:
             LogDirectoryFailed: the disk failed.
         """
         self._health.check()
-        log = self.partitions.pop(partition)
+        log = self.partitions[partition]
         log.is_deleted = True
         target = f"{self.path}/{marked_directory(partition, unique.hex, DELETE_DIRECTORY_SUFFIX)}"
         try:
             self._disk.rename(log.directory, target)
             self._disk.sync_directory(self.path)
+            del self.partitions[partition]
             log.close_files()
         except OSError as error:
             raise self._health.fail(error) from error

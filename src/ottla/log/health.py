@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from types import TracebackType
 
 from ottla.log.errors import LogDirectoryFailed
@@ -17,17 +18,21 @@ class DirectoryHealth:
     reports success from then on.
     """
 
-    __slots__ = ("failure", "path")
+    __slots__ = ("failure", "on_failure", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.failure: LogDirectoryFailed | None = None
+        self.on_failure: Callable[[LogDirectoryFailed], object] | None = None
+        """Called once, in the thread that meets the failure."""
 
     def fail(self, error: OSError) -> LogDirectoryFailed:
         """Note the error; returns what to raise."""
         if self.failure is None:
             self.failure = LogDirectoryFailed(f"Log directory {self.path} is offline: {error}")
             _logger.error("%s", self.failure)
+            if self.on_failure is not None:
+                self.on_failure(self.failure)
         return self.failure
 
     def check(self) -> None:

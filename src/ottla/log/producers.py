@@ -59,6 +59,7 @@ class Producer:
         "batches",
         "coordinator_epoch",
         "current_txn_first_offset",
+        "idle_since_ms",
         "last_timestamp_ms",
         "producer_epoch",
         "producer_id",
@@ -78,6 +79,10 @@ class Producer:
         self.producer_epoch = producer_epoch
         self.batches = list(batches)
         self.last_timestamp_ms = last_timestamp_ms
+        """The timestamp of its last record, which says nothing of when that was written: replayed
+        history is old when it arrives."""
+        self.idle_since_ms: int | None = None
+        """When it was first found idle since its last write."""
         self.coordinator_epoch = coordinator_epoch
         self.current_txn_first_offset = current_txn_first_offset
 
@@ -182,6 +187,7 @@ class Producer:
             )
         )
         self.last_timestamp_ms = max_timestamp_ms
+        self.idle_since_ms = None
         if header.is_transactional and self.current_txn_first_offset == NO_TRANSACTION:
             self.current_txn_first_offset = first_offset
 
@@ -199,6 +205,7 @@ class Producer:
         self._set_epoch(producer_epoch)
         self.coordinator_epoch = marker.coordinator_epoch
         self.last_timestamp_ms = marker.timestamp_ms
+        self.idle_since_ms = None
         self.current_txn_first_offset = NO_TRANSACTION
 
     def _set_epoch(self, producer_epoch: int) -> None:
@@ -254,15 +261,18 @@ class Producers:
             producer.end_transaction(header.producer_epoch, marker)
 
     def remove_expired(self, now_ms: int, expiration_ms: int) -> None:
-        """Forget producers that wrote nothing for long and have no open transaction."""
-        expired = [
-            producer.producer_id
-            for producer in self._by_id.values()
-            if now_ms - producer.last_timestamp_ms >= expiration_ms
-            and producer.current_txn_first_offset == NO_TRANSACTION
-        ]
-        for producer_id in expired:
-            del self._by_id[producer_id]
+        """Forget producers that wrote nothing for long and have no open transaction.
+
+        A producer's time begins with the first look that finds it idle, so this must be called now
+        and then. Kafka goes by the records' timestamps, and forgets at once who writes old ones.
+        """
+        for producer in list(self._by_id.values()):
+            if producer.current_txn_first_offset != NO_TRANSACTION:
+                continue
+            if producer.idle_since_ms is None:
+                producer.idle_since_ms = now_ms
+            elif now_ms - producer.idle_since_ms >= expiration_ms:
+                del self._by_id[producer.producer_id]
 
 
 class StagedAppend:

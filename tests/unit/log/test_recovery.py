@@ -100,6 +100,7 @@ def test_producers_are_restored(under_test: Any, was_clean: bool) -> None:
     assert (producer.last_sequence, producer.producer_epoch, producer.last_offset) == (13, 1, 13)
     assert [each.producer_id for each in log.active_producers()] == [5]
     log.remove_expired_producers(now_ms=10**12)
+    log.remove_expired_producers(now_ms=2 * 10**12)
     assert log.active_producers() == []
 
 
