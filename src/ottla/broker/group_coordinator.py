@@ -107,9 +107,8 @@ class GroupCoordinator:
             return
         from ottla.coordination.groups.commands import TopicsDeleted
 
-        for shard in self._shards.values():
-            if shard.is_ready:
-                shard.submit(TopicsDeleted(gone))
+        for index in range(self.partition_count):
+            self._shard(index).submit_when_ready(TopicsDeleted(gone))
 
     def stop(self) -> None:
         """Stop all timers; nothing is decided any more."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from ottla.coordination.groups.shard import GroupShard
 from ottla.coordination.groups.timers import TimerKey
 from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply, Timer
 from ottla.log.partition_log import AppendOrigin
-from ottla.records.batch import iter_headers, read_header
+from ottla.records.batch import iter_complete_headers, read_header
 from ottla.records.decode import decode_records
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
@@ -33,6 +34,7 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 _logger = logging.getLogger(__name__)
 
 _LOAD_CHUNK_BYTES = 1024 * 1024
+_SLOW_LOAD_MS = 100
 
 
 class ShardRuntime:
@@ -46,10 +48,15 @@ class ShardRuntime:
         self._shard = GroupShard(settings)
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._loaded: asyncio.Future[None] | None = None
+        self._after_load: list[Command] = []
 
     async def ready(self) -> None:
-        """Wait until the shard's state is rebuilt from its log."""
-        if self._loaded is None:
+        """Wait until the shard's state is rebuilt from its log; after a failure, try again.
+
+        Raises:
+            ProtocolError: the log can't be read.
+        """
+        if self._loaded is None or (self._loaded.done() and not self.is_ready):
             self._loaded = asyncio.ensure_future(self._load())
         await asyncio.shield(self._loaded)
 
@@ -66,7 +73,16 @@ class ShardRuntime:
         """
         self._carry_out(self._shard.decide(command, self._time.now_ms()))
 
+    def submit_when_ready(self, command: Command) -> None:
+        """Submit a command that nobody waits for, now or after the load."""
+        if self.is_ready:
+            self.submit(command)
+        else:
+            self._after_load.append(command)
+
     def stop(self) -> None:
+        """Nothing is decided any more; who is parked is told to look for the coordinator again."""
+        _ParkedReplies(self._shard.abandon(ErrorCode.NOT_COORDINATOR)).reached()
         for handle in self._timers.values():
             handle.cancel()
         self._timers.clear()
@@ -74,24 +90,40 @@ class ShardRuntime:
     async def _load(self) -> None:
         started = self._loop.time()
         shard = GroupShard(self._settings)
-        log = self.partition.log
-        offset = log.log_start_offset
-        while offset < self.partition.log.log_end_offset:
-            piece = log.read(
-                offset, _LOAD_CHUNK_BYTES, end_offset=log.log_end_offset, at_least_one_batch=True
-            ).read()
-            for position, header in iter_headers(piece):
-                if not header.is_control:
-                    for record in decode_records(piece, position):
-                        if record.key is not None:
-                            shard.replay(CoordinatorRecord(record.key, record.value))
-                offset = header.next_offset
-            await asyncio.sleep(0)
+        try:
+            skipped = await self._replay_into(shard)
+        except EXPECTED_ERRORS as error:
+            _logger.error("can't load %s: %s", self.partition.name, error)
+            raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
         self._shard = shard
         self._carry_out(shard.loaded(self._time.now_ms()))
+        waiting, self._after_load = self._after_load, []
+        for command in waiting:
+            self.submit(command)
+        for reason, count in skipped.items():
+            _logger.info("%s: skipped %d records: %s", self.partition.name, count, reason)
         elapsed_ms = (self._loop.time() - started) * 1000
-        if elapsed_ms > 100:
+        if elapsed_ms > _SLOW_LOAD_MS:
             _logger.info("loaded %s in %.0f ms", self.partition.name, elapsed_ms)
+
+    async def _replay_into(self, shard: GroupShard) -> Counter[str]:
+        """Replay the whole log; how many records were skipped, by reason."""
+        skipped: Counter[str] = Counter()
+        log = self.partition.log
+        offset = log.log_start_offset
+        while offset < log.log_end_offset:
+            piece = log.read(offset, _LOAD_CHUNK_BYTES, end_offset=log.log_end_offset).read()
+            for position, header in iter_complete_headers(piece):
+                if not header.is_control:
+                    for record in decode_records(piece, position):
+                        if record.key is None:
+                            continue
+                        note = shard.replay(CoordinatorRecord(record.key, record.value))
+                        if note is not None:
+                            skipped[note.reason] += 1
+                offset = header.next_offset
+            await asyncio.sleep(0)
+        return skipped
 
     def _carry_out(self, outcome: Outcome) -> None:
         """Perform an outcome in the order its type lays down."""
@@ -151,11 +183,14 @@ def _batches(
 ) -> Iterator[list[CoordinatorRecord]]:
     """The records in as few batches as the limit allows; one is never empty."""
     share: list[CoordinatorRecord] = []
+    share_bytes = 0
     for record in records:
-        if share and size_bytes([*share, record]) > limit_bytes:
+        record_bytes = size_bytes([record])
+        if share and share_bytes + record_bytes > limit_bytes:
             yield share
-            share = []
+            share, share_bytes = [], 0
         share.append(record)
+        share_bytes += record_bytes
     if share:
         yield share
 

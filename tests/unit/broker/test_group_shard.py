@@ -1,0 +1,128 @@
+"""A coordinator's shard and its log: loading, failing, loading again."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from ottla.broker.group_shard import ShardRuntime
+from ottla.broker.partition import Partition
+from ottla.broker.steady_time import SteadyTime
+from ottla.broker.topic_settings import topic_settings
+from ottla.coordination.groups.commands import OffsetCommit, OffsetFetch
+from ottla.coordination.groups.settings import GroupSettings
+from ottla.log.names import TopicPartition
+from ottla.log.partition_log import PartitionLog
+from ottla.metadata.config.resolve import ConfigResolver
+from ottla.metadata.image import EMPTY_IMAGE
+from ottla.testing.memory_disk import MemoryDisk
+from ottla.wire.api.k08_offset_commit import OffsetCommitRequest, PartitionToCommit, TopicToCommit
+from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+NAME = TopicPartition("__consumer_offsets", 0)
+
+
+class Shards:
+    """Shards over one partition in memory: each stands for the coordinator after a restart."""
+
+    def __init__(self) -> None:
+        config = ConfigResolver({}, 1).topic_defaults(EMPTY_IMAGE)
+        settings = topic_settings(config, producer_id_expiration_ms=1000)
+        disk = MemoryDisk()
+        disk.make_directories("/data")
+        log = PartitionLog.create(
+            disk, f"/data/{NAME}", settings.log, NAME, uuid.uuid4(), now_ms=0
+        )
+        self.partition = Partition(NAME, uuid.uuid4(), log, 0, settings, commit=None)
+        self.time = SteadyTime(asyncio.get_running_loop(), 1_000_000)
+
+    def next(self) -> ShardRuntime:
+        return ShardRuntime(self.partition, GroupSettings(), self.time)
+
+
+async def ask(shard: ShardRuntime, make: Callable[[Any], Any]) -> Any:
+    token: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    await shard.ready()
+    shard.submit(make(token))
+    return await token
+
+
+async def commit(shard: ShardRuntime, offset: int, metadata: str = "") -> int:
+    partition = PartitionToCommit(
+        partition_index=0, committed_offset=offset, committed_metadata=metadata
+    )
+    request = OffsetCommitRequest(
+        group_id="g", topics=[TopicToCommit(name="orders", partitions=[partition])]
+    )
+    response = await ask(shard, lambda token: OffsetCommit(token, request, 8))
+    code: int = response.topics[0].partitions[0].error_code
+    return code
+
+
+async def committed(shard: ShardRuntime) -> int:
+    request = OffsetFetchRequest(group_id="g", topics=None)
+    response = await ask(shard, lambda token: OffsetFetch(token, request, 7))
+    offset: int = response.topics[0].partitions[0].committed_offset
+    return offset
+
+
+def run(story: Callable[[Shards], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await story(Shards())
+
+    asyncio.run(main())
+
+
+def test_a_shard_is_rebuilt_from_a_log_larger_than_one_read() -> None:
+    async def story(shards: Shards) -> None:
+        first = shards.next()
+        for number in range(400):
+            assert await commit(first, number, "m" * 4000) == ErrorCode.NONE
+        first.stop()
+        assert shards.partition.log.size_bytes > 1024 * 1024
+        assert await committed(shards.next()) == 399
+
+    run(story)
+
+
+def test_a_failed_append_changes_nothing_and_the_shard_is_loaded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(shards: Shards) -> None:
+        shard = shards.next()
+        assert await commit(shard, 5) == ErrorCode.NONE
+
+        def refuse(*_: object, **__: object) -> None:
+            raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Partition, "append", refuse)
+            with pytest.raises(ProtocolError) as refusal:
+                await commit(shard, 6)
+            assert refusal.value.code is ErrorCode.COORDINATOR_NOT_AVAILABLE
+        assert not shard.is_ready
+        assert await committed(shard) == 5
+
+    run(story)
+
+
+def test_a_load_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(shards: Shards) -> None:
+        assert await commit(shards.next(), 5) == ErrorCode.NONE
+        shard = shards.next()
+
+        def refuse(*_: object, **__: object) -> None:
+            raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(PartitionLog, "read", refuse)
+            with pytest.raises(ProtocolError):
+                await shard.ready()
+        assert await committed(shard) == 5
+
+    run(story)
