@@ -17,6 +17,7 @@ from ottla.broker.api import ADVERTISED, STEMS
 from ottla.broker.replies import Parts
 from ottla.broker.session import KnownHeader, Reply, Session
 from ottla.wire import apis, frames
+from ottla.wire.declare import Message
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _PRODUCE = 0
-_FETCH = 1
 _API_VERSIONS = 18
 
 # Structs and strings in all arrays of one request: a few bytes each on the wire, a hundred here.
@@ -55,6 +55,15 @@ class RequestContext:
 Handler = Callable[[RequestContext, Any], Any]
 
 
+class WithSlices:
+    """A response that carries slices of log files, to be sent from where they lie."""
+
+    __slots__ = ("response",)
+
+    def __init__(self, response: Message) -> None:
+        self.response = response
+
+
 class Pending(Protocol):
     """An answer that comes later."""
 
@@ -70,6 +79,7 @@ class _Api:
         "decode",
         "handle",
         "is_flexible",
+        "is_function_of_image",
         "key",
         "response_class",
         "response_tags",
@@ -86,6 +96,7 @@ class _Api:
         self.decode = request.decode
         module = importlib.import_module(f"ottla.broker.api.{STEMS[key]}")
         self.handle: Handler = module.handle
+        self.is_function_of_image: bool = getattr(module, "IS_FUNCTION_OF_IMAGE", False)
 
 
 class Dispatcher:
@@ -95,6 +106,7 @@ class Dispatcher:
         self._broker = broker
         self._apis: dict[tuple[int, int], _Api] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._answers = ImageAnswers()
 
     def execute(self, session: Session, frame: memoryview) -> Reply | Parts:
         """See ``RequestExecutor.execute``."""
@@ -104,24 +116,51 @@ class Dispatcher:
             if key == _API_VERSIONS and not _is_advertised(key, version):
                 return self._refuse_api_versions(session, correlation_id)
             api = self._find(key, version)
-        client_id, position = _read_header(frame, api, session)
-        # As in Kafka, what follows the request is ignored: librdkafka sends a few bytes too many.
-        request = api.decode(
-            frame, version, position, allow_trailing=True, max_elements=_MAX_ELEMENTS
-        )
-        context = RequestContext(self._broker, session, version, client_id)
-        result = api.handle(context, request)
+        if api.is_function_of_image:
+            return self._answer_from_image(session, api, correlation_id, frame)
+        result = self._call(session, api, frame)
         if type(result) is api.response_class:
-            return _encode(api, correlation_id, result)
-        if result is None:
-            return ()
-        if isinstance(result, Awaitable):
-            return self._park(session, api, correlation_id, result)
-        return self._wait(session, api, correlation_id, result)
+            return [_framed(api, correlation_id, result.encode(version))]
+        return self._answer(session, api, correlation_id, result)
 
     def overlaps(self, frame: memoryview) -> bool:
         """See ``RequestExecutor.overlaps``."""
         return frames.peek_request(frame)[0] == _PRODUCE
+
+    def _call(self, session: Session, api: _Api, frame: memoryview) -> Any:
+        client_id, position = _read_header(frame, api, session)
+        # As in Kafka, what follows the request is ignored: librdkafka sends a few bytes too many.
+        request = api.decode(
+            frame, api.version, position, allow_trailing=True, max_elements=_MAX_ELEMENTS
+        )
+        return api.handle(RequestContext(self._broker, session, api.version, client_id), request)
+
+    def _answer_from_image(
+        self, session: Session, api: _Api, correlation_id: int, frame: memoryview
+    ) -> Reply | Parts:
+        """Clients ask the same again and again; the answer changes with the metadata only."""
+        image = self._broker.cluster.image
+        key = (api.key, api.version, session.listener_name, session.local_host)
+        question = bytes(frame[_AFTER_CORRELATION_ID:])
+        body = self._answers.get(image, key, question)
+        if body is None:
+            result = self._call(session, api, frame)
+            if type(result) is not api.response_class:
+                return self._answer(session, api, correlation_id, result)
+            body = result.encode(api.version)
+            self._answers.put(image, key, question, body)
+        return [_framed(api, correlation_id, body)]
+
+    def _answer(
+        self, session: Session, api: _Api, correlation_id: int, result: Any
+    ) -> Reply | Parts:
+        if result is None:
+            return ()
+        if isinstance(result, Message | WithSlices):
+            return _encode(api, correlation_id, result)
+        if isinstance(result, Awaitable):
+            return self._park(session, api, correlation_id, result)
+        return self._wait(session, api, correlation_id, result)
 
     def _find(self, key: int, version: int) -> _Api:
         if not _is_advertised(key, version):
@@ -144,7 +183,12 @@ class Dispatcher:
         reply = Reply(overlaps=api.key == _PRODUCE)
 
         def send(response: Any) -> None:
-            session.complete(reply, _encode(api, correlation_id, response))
+            try:
+                session.complete(reply, _encode(api, correlation_id, response))
+            except Exception:
+                # Whoever waits beside this connection must still be told.
+                _logger.exception("closing %s: %s failed", session.client_host, STEMS[api.key])
+                session.close()
 
         pending.then(send)
         return reply
@@ -178,14 +222,45 @@ class Dispatcher:
         return reply
 
 
-def _encode(api: _Api, correlation_id: int, response: Any) -> Parts:
-    if api.key == _FETCH:
-        parts = frames.encode_response_parts(response, api.version, correlation_id=correlation_id)
+class ImageAnswers:
+    """Encoded answers that hold as long as the cluster's metadata is what it was."""
+
+    _MAX_ANSWERS = 256
+    _MAX_BYTES = 64 * 1024
+
+    def __init__(self) -> None:
+        self._image: object = None
+        self._bodies: dict[tuple[Any, bytes], bytes] = {}
+
+    def get(self, image: object, key: Any, question: bytes) -> bytes | None:
+        """The answer given before, if nothing has changed since."""
+        if image is not self._image:
+            self._image = image
+            self._bodies.clear()
+        return self._bodies.get((key, question))
+
+    def put(self, image: object, key: Any, question: bytes, body: bytes) -> None:
+        """Remember an answer, unless it is large or no longer true."""
+        if image is not self._image or len(question) + len(body) > self._MAX_BYTES:
+            return
+        if len(self._bodies) >= self._MAX_ANSWERS:
+            self._bodies.clear()
+        self._bodies[key, question] = body
+
+
+def _encode(api: _Api, correlation_id: int, result: Any) -> Parts:
+    if isinstance(result, WithSlices):
+        parts = frames.encode_response_parts(
+            result.response, api.version, correlation_id=correlation_id
+        )
         # What a fetch carries beside bytes are slices of the log.
         return cast(Parts, parts)
-    body = response.encode(api.version)
+    return [_framed(api, correlation_id, result.encode(api.version))]
+
+
+def _framed(api: _Api, correlation_id: int, body: bytes) -> bytes:
     size = _CORRELATION_ID_BYTES + len(api.response_tags) + len(body)
-    return [b"".join((_RESPONSE_START.pack(size, correlation_id), api.response_tags, body))]
+    return b"".join((_RESPONSE_START.pack(size, correlation_id), api.response_tags, body))
 
 
 def _read_header(frame: memoryview, api: _Api, session: Session) -> tuple[str | None, int]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from ottla.broker.errors import error_code_of
 from ottla.broker.partition import Partition
-from ottla.wire.api.k00_produce import ProduceResponse
+from ottla.wire.api.k00_produce import ProducedPartition, ProduceResponse
 from ottla.wire.errors import ErrorCode
 
 # Timeouts are seconds; replies that are late are looked for at this pace.
 _SWEEP_INTERVAL_S = 0.5
+
+# A partition, the end of the records appended to it, and its part of the response.
+WaitingPartition = tuple[Partition, int, ProducedPartition]
 
 
 class DurableReply:
@@ -20,20 +24,25 @@ class DurableReply:
     ``dispatch.Pending``) without a future or a timer of its own: there is one for each request.
     """
 
-    __slots__ = ("_deadlines", "_left", "_response", "_send", "deadline")
+    __slots__ = ("_deadlines", "_has_failed", "_left", "_response", "_send", "_waiting", "deadline")
 
-    def __init__(self, response: ProduceResponse, timeout_ms: int, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        response: ProduceResponse,
+        waiting: Sequence[WaitingPartition],
+        timeout_ms: int,
+        deadlines: Deadlines,
+    ) -> None:
         self._response = response
+        self._waiting = waiting
+        self._has_failed = False
         # One more than the partitions waited for, so that it can't be done before `then`.
-        self._left = 1
+        self._left = 1 + len(waiting)
         self._send: Callable[[ProduceResponse], None] | None = None
         self._deadlines = deadlines
         self.deadline = deadlines.add(self, timeout_ms)
-
-    def wait_for(self, partition: Partition, offset: int) -> None:
-        """Also wait for ``partition`` to reach ``offset``."""
-        self._left += 1
-        partition.when_reached(offset, self)
+        for partition, offset, _ in waiting:
+            partition.when_reached(offset, self)
 
     def then(self, send: Callable[[ProduceResponse], None]) -> None:
         """Hand the response to ``send`` when it is due."""
@@ -46,24 +55,29 @@ class DurableReply:
             self._finish()
 
     def failed(self, error: Exception) -> None:
-        """The disk failed: what was appended may be lost."""
-        self._refuse(ErrorCode.KAFKA_STORAGE_ERROR)
+        """The disk failed, or the topic is gone: what was appended may be lost."""
+        self._has_failed = True
         self.reached()
 
     def expire(self) -> None:
         """The client's time is up; what was appended stays appended, as in Kafka."""
-        self._refuse(ErrorCode.REQUEST_TIMED_OUT)
+        self._has_failed = True
         self._left = 0
         self._finish()
 
-    def _refuse(self, code: ErrorCode) -> None:
-        for topic in self._response.responses:
-            for partition in topic.partition_responses:
-                if not partition.error_code:
-                    partition.error_code = code
-                    partition.base_offset = -1
+    def _refuse_late(self) -> None:
+        """Partitions that made it are answered as such beside those that did not."""
+        for partition, offset, produced in self._waiting:
+            if partition.high_watermark >= offset:
+                continue
+            if partition.failure is not None:
+                produced.error_code = error_code_of(partition.failure)
+            else:
+                produced.error_code = ErrorCode.REQUEST_TIMED_OUT
 
     def _finish(self) -> None:
+        if self._has_failed:
+            self._refuse_late()
         self._deadlines.remove(self)
         send, self._send = self._send, None
         if send is not None:

@@ -130,6 +130,10 @@ class Partition:
     def flushed(self, target: FlushTarget) -> None:
         """A group commit ended: everything below the target's offset is on disk."""
         self.log.flushed(target)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """The log was flushed by other means than a group commit."""
         self._advance(self.log.flushed_offset)
 
     def reconfigure(self, settings: TopicSettings) -> None:
@@ -169,9 +173,9 @@ class Partition:
         if offset <= self.high_watermark:
             return
         self.high_watermark = self.log.high_watermark = offset
-        waiters = self._waiters
-        while waiters and waiters[0][0] <= offset:
-            waiters.popleft()[1].reached()
+        # A reply that leaves lets its connection go on, which may append and wait here again.
+        while self._waiters and self._waiters[0][0] <= offset:
+            self._waiters.popleft()[1].reached()
         self._notify()
 
     def _notify(self) -> None:

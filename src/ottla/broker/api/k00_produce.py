@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ottla.broker.durable_reply import DurableReply
+from ottla.broker.durable_reply import DurableReply, WaitingPartition
 from ottla.broker.errors import EXPECTED_ERRORS, code_of, error_code_of
-from ottla.broker.partition import Partition
 from ottla.broker.produce import (
     ACKS_ALL,
     ACKS_LEADER,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 
 # Partitions appended to, each with the end of its new records.
-_Appended = list[tuple[Partition, int]]
+_Appended = list[WaitingPartition]
 
 
 def handle(
@@ -113,7 +112,7 @@ def _produce_to_partition(
     produced.base_offset = result.first_offset
     produced.log_append_time_ms = result.log_append_time_ms
     produced.log_start_offset = partition.log.log_start_offset
-    appended.append((partition, result.last_offset + 1))
+    appended.append((partition, result.last_offset + 1, produced))
 
 
 def _answer_when_durable(
@@ -122,10 +121,7 @@ def _answer_when_durable(
     waiting = [each for each in appended if each[0].high_watermark < each[1]]
     if not waiting:
         return response
-    reply = DurableReply(response, timeout_ms, context.broker.deadlines)
-    for partition, end in waiting:
-        reply.wait_for(partition, end)
-    return reply
+    return DurableReply(response, waiting, timeout_ms, context.broker.deadlines)
 
 
 def _close_on_error(context: RequestContext, topics: list[ProducedTopic]) -> None:
