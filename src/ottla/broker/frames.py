@@ -135,6 +135,8 @@ class FrameReader:
         frame, self._frame = self._frame, None
         assert frame is not None
         view = memoryview(frame)[: self._size]
-        deliver(view)
-        view.release()
-        self._memory.release(self, frame)
+        try:
+            deliver(view)
+        finally:
+            view.release()
+            self._memory.release(self, frame)

@@ -62,9 +62,13 @@ class ReceiveMemory:
 
     def release(self, owner: object, buffer: bytearray) -> None:
         """Take a buffer back."""
+        held = self._holders.get(owner)
+        if held is None:
+            # It was given up while its frame was being handled.
+            return
         capacity = len(buffer)
         self._held_bytes -= capacity
-        left = self._holders[owner] - capacity
+        left = held - capacity
         if left:
             self._holders[owner] = left
         else:
@@ -78,4 +82,4 @@ class ReceiveMemory:
             if slowest is None:
                 return
             self._give_up(slowest)
-            self._holders.pop(slowest, None)
+            self._held_bytes -= self._holders.pop(slowest, 0)

@@ -104,3 +104,26 @@ def test_releasing_a_half_received_frame_gives_its_memory_back() -> None:
     assert wire.memory.held_bytes > 0
     wire.reader.release()
     assert wire.memory.held_bytes == 0
+
+
+def test_a_large_frame_that_is_refused_gives_its_memory_back() -> None:
+    memory = ReceiveMemory(1 << 30, lambda owner: None)
+    reader = FrameReader(memory, 8 * MEBIBYTE)
+
+    def refuse(frame: memoryview) -> bool:
+        raise ValueError("no request")
+
+    data = framed(bytes(MEBIBYTE))
+
+    def feed() -> None:
+        rest = data
+        while rest:
+            buffer = reader.buffer()
+            count = min(len(buffer), len(rest))
+            buffer[:count] = rest[:count]
+            rest = rest[count:]
+            reader.received(count, refuse)
+
+    with pytest.raises(ValueError, match="no request"):
+        feed()
+    assert memory.held_bytes == 0
