@@ -7,6 +7,7 @@ transaction, then publish the next image. What has not been stored was never tru
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +21,8 @@ from ottla.metadata.store.interface import (
     MetadataStoreError,
 )
 from ottla.wire.errors import ErrorCode, ProtocolError
+
+_logger = logging.getLogger(__name__)
 
 Reply = TypeVar("Reply", covariant=True)
 
@@ -110,9 +113,18 @@ class Cluster:
             raise ProtocolError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
         self.image = after
         for listener in self._listeners:
-            listener(before, after)
+            try:
+                listener(before, after)
+            except Exception:
+                # What is stored is true: the others must learn of it, and the client, too.
+                _logger.exception("following a change of the metadata failed")
 
     async def close(self) -> None:
-        """Give the lease back and close the store."""
-        await self._store.release_lease(self._lease)
-        await self._store.close()
+        """Give the lease back and close the store, after the change that is under way."""
+        async with self._lock:
+            try:
+                await self._store.release_lease(self._lease)
+            except MetadataStoreError as error:
+                # Another start takes the lease anyway; what matters is that the file is let go.
+                _logger.warning("can't give the controller's lease back: %s", error)
+            await self._store.close()

@@ -21,7 +21,8 @@ class Connections:
     """The sessions of one event loop.
 
     Args:
-        max_connections: further connections are closed as they come (``max.connections``).
+        max_connections: further connections are closed as they come (``max.connections``, and no
+            more than the open files allow).
         max_per_host: the same per client address (``max.connections.per.ip``).
         max_idle_ms: a connection without traffic for this long is closed
             (``connections.max.idle.ms``; negative: never).
@@ -81,6 +82,11 @@ class Connections:
         if not self._per_host[host]:
             del self._per_host[host]
         self._on_closed(session)
+
+    def stop_reading(self) -> None:
+        """Begin no more requests; those that have begun go on."""
+        for session in self._sessions:
+            session.stop_reading()
 
     def close_all(self) -> None:
         """End every session and the search for idle ones."""

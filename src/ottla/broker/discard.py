@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Sequence
+from functools import partial
 
+from ottla.broker.worker import Worker
 from ottla.ports.disk import Disk
 
 _logger = logging.getLogger(__name__)
 
 
 class Discard:
-    """Removes files and directories in a thread, each after its delay."""
+    """Removes files and directories, each after its delay.
 
-    def __init__(self, disk: Disk) -> None:
+    Args:
+        worker: does the removing.
+    """
+
+    def __init__(self, disk: Disk, worker: Worker) -> None:
         self._disk = disk
+        self._worker = worker
         self._loop = asyncio.get_running_loop()
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -28,17 +34,17 @@ class Discard:
 
         def begin() -> None:
             self._timers.discard(timer)
-            threading.Thread(
-                target=self._remove, args=(paths,), name="discard", daemon=True
-            ).start()
+            self._worker.run(partial(self._remove, paths), lambda _: None)
 
         timer = self._loop.call_later(delay_ms / 1000, begin)
         self._timers.add(timer)
 
     def stop(self) -> None:
+        """Begin no more removals; one that is under way goes on in its thread."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self._worker.stop(wait=False)
 
     def _remove(self, paths: Sequence[str]) -> None:
         for path in paths:

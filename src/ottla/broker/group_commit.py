@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ottla.broker.worker import Worker
+from ottla.log.errors import LogDirectoryFailed
 from ottla.log.flush import FlushTarget
 
 if TYPE_CHECKING:
@@ -23,23 +24,23 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _Round = list[tuple["Partition", FlushTarget]]
-_Finished = list[tuple["Partition", FlushTarget, OSError | None]]
+_Finished = list[tuple["Partition", FlushTarget, Exception | None]]
 
 
 class GroupCommit:
     """Makes appended records durable, for all partitions of one event loop.
 
     Args:
+        worker: syncs; it belongs to the group commit alone.
         on_failure: told of the partition whose directory failed, and how.
     """
 
-    def __init__(self, on_failure: Callable[[Partition, OSError], None]) -> None:
+    def __init__(self, worker: Worker, on_failure: Callable[[Partition, Exception], None]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._worker = worker
         self._on_failure = on_failure
         self._dirty: dict[Partition, None] = {}
         self._in_flight = False
-        self._rounds: queue.SimpleQueue[_Round | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -58,42 +59,40 @@ class GroupCommit:
 
     def stop(self) -> None:
         """End the thread; call ``drain`` first."""
-        if self._thread is not None:
-            self._rounds.put(None)
-            self._thread.join()
-            self._thread = None
+        self._worker.stop(wait=True)
 
     def _begin_round(self) -> None:
         dirty, self._dirty = self._dirty, {}
-        targets = [(each, each.log.flush_target()) for each in dirty if not each.is_offline]
-        work = [(partition, target) for partition, target in targets if target is not None]
-        if not work:
+        work: _Round = []
+        for partition in dirty:
+            if partition.is_offline:
+                continue
+            try:
+                target = partition.log.flush_target()
+            except LogDirectoryFailed as failure:
+                # Whoever met the failure first (a read, a chore) had no reason to tell us.
+                self._on_failure(partition, failure)
+                continue
+            if target is not None:
+                work.append((partition, target))
+            else:
+                # Retention flushed it meanwhile: those who wait for it must still be told.
+                partition.catch_up()
+        if work:
+            self._worker.run(partial(_sync, work), self._finish_round)
+        else:
             self._end_round()
-            return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._sync, name="group-commit", daemon=True)
-            self._thread.start()
-        self._rounds.put(work)
-
-    def _sync(self) -> None:
-        """The thread: sync each round's targets and hand them back."""
-        while (work := self._rounds.get()) is not None:
-            finished: _Finished = []
-            for partition, target in work:
-                try:
-                    target.sync()
-                except OSError as error:
-                    finished.append((partition, target, error))
-                else:
-                    finished.append((partition, target, None))
-            self._loop.call_soon_threadsafe(self._finish_round, finished)
 
     def _finish_round(self, finished: _Finished) -> None:
         for partition, target, error in finished:
-            if error is not None:
-                self._on_failure(partition, error)
-            elif not partition.is_offline:
-                partition.flushed(target)
+            try:
+                if error is not None:
+                    self._on_failure(partition, error)
+                elif not partition.is_offline:
+                    partition.flushed(target)
+            except Exception:
+                # One partition's trouble must not keep the others' replies for ever.
+                _logger.exception("the group commit of %s failed", partition.name)
         self._end_round()
 
     def _end_round(self) -> None:
@@ -102,3 +101,16 @@ class GroupCommit:
             return
         self._in_flight = False
         self._idle.set()
+
+
+def _sync(work: _Round) -> _Finished:
+    """In the worker: sync each target and hand them back."""
+    finished: _Finished = []
+    for partition, target in work:
+        try:
+            target.sync()
+        except Exception as error:
+            finished.append((partition, target, error))
+        else:
+            finished.append((partition, target, None))
+    return finished

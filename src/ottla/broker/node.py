@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
@@ -21,16 +22,25 @@ from ottla.broker.group_commit import GroupCommit
 from ottla.broker.group_coordinator import GroupCoordinator
 from ottla.broker.maintenance import Maintenance
 from ottla.broker.offsets_topic import InternalOffsetsTopic
-from ottla.broker.open_files import raise_open_file_limit
+from ottla.broker.open_files import max_connections_within, raise_open_file_limit
 from ottla.broker.partition import Partition
 from ottla.broker.partitions import Partitions
 from ottla.broker.producer_ids import ProducerIds
 from ottla.broker.receive_memory import ReceiveMemory
 from ottla.broker.session import Session
-from ottla.broker.startup import StartError, load_cluster, open_directories, open_store
+from ottla.broker.startup import (
+    StartError,
+    directory_error,
+    listen_error,
+    load_cluster,
+    open_directories,
+    open_store,
+)
 from ottla.broker.steady_time import SteadyTime
+from ottla.broker.worker import NewWorker, WorkerThread
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.log.directory import LogDirectory
+from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
 from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
 from ottla.metadata.controller.brokers import decide_broker_registration
@@ -50,6 +60,9 @@ _logger = logging.getLogger(__name__)
 
 # Unfinished frames of all connections together (Kafka: queued.max.request.bytes, unlimited).
 _RECEIVE_BUDGET_BYTES = 512 * 1024 * 1024
+# From a watermark that moved over a coordinator's future, its gathering, its task and the reply's
+# encoding to the transport, which may write at the end of its own iteration.
+_ITERATIONS_FROM_COMMIT_TO_SOCKET = 6
 
 
 class Node(NamedTuple):
@@ -66,6 +79,8 @@ class BrokerNode:
 
     Attributes:
         addresses: bound address of each listener, by listener name; empty before ``start``.
+        failed: set when the broker can't go on: no log directory is left, or not the first one,
+            which holds the metadata. Whoever runs the broker stops it then.
     """
 
     def __init__(
@@ -77,7 +92,9 @@ class BrokerNode:
         net: Net | None = None,
         entropy: Entropy | None = None,
         store: MetadataStore | None = None,
+        new_worker: NewWorker = WorkerThread,
     ) -> None:
+        self.failed = asyncio.Event()
         self.configuration = configuration
         self.clock: Clock = clock or SystemClock()
         self.entropy: Entropy = entropy or SystemEntropy()
@@ -86,6 +103,7 @@ class BrokerNode:
         self._disk: Disk = disk or SystemDisk()
         self._net: Net = net or SystemNet()
         self._given_store = store
+        self._new_worker = new_worker
         self._listeners: list[Listener] = []
         self._directories: list[LogDirectory] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -151,8 +169,26 @@ class BrokerNode:
         )
 
     def storage_failed(self, partition: Partition, error: Exception) -> None:
-        """A disk failed: its log directory is offline; without any left, the broker stops."""
+        """A disk failed: its log directory is offline."""
         self.partitions.fail_directory_of(partition, error)
+
+    def _directory_failed(self, directory: LogDirectory, failure: LogDirectoryFailed) -> None:
+        self.partitions.fail_directory(directory, failure)
+        has_first_failed = directory is self._directories[0]
+        if has_first_failed or all(each.failure is not None for each in self._directories):
+            self.failed.set()
+
+    def _watch_directories(self) -> None:
+        """Learn of disks that fail, no matter which request or chore meets the failure."""
+        loop = asyncio.get_running_loop()
+        for directory in self._directories:
+
+            def tell(failure: LogDirectoryFailed, directory: LogDirectory = directory) -> None:
+                # The loop may be closed when a thread ends late.
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._directory_failed, directory, failure)
+
+            directory.when_failed(tell)
 
     # Life
 
@@ -177,6 +213,9 @@ class BrokerNode:
         self._is_stopping = True
         for listener in self._listeners:
             await listener.close()
+        if hasattr(self, "connections"):
+            # Without new requests the group commit comes to an end.
+            self.connections.stop_reading()
         if hasattr(self, "groups"):
             self._maintenance.stop()
             for task in self._tasks:
@@ -185,33 +224,48 @@ class BrokerNode:
             self.deadlines.stop()
         if self._commit is not None:
             await self._commit.drain()
-            # Replies released by the last round leave in the next iteration.
-            await asyncio.sleep(0)
+            for _ in range(_ITERATIONS_FROM_COMMIT_TO_SOCKET):
+                await asyncio.sleep(0)
             self._commit.stop()
         if hasattr(self, "connections"):
             self.connections.close_all()
-        for directory in self._directories:
-            directory.close()
         if hasattr(self, "cluster"):
             self._discard.stop()
+            # First, because a change of the metadata that is under way may still create logs.
             await self.cluster.close()
+        self._close_directories()
+
+    def _close_directories(self) -> None:
+        for directory in self._directories:
+            if not directory.was_clean and not hasattr(self, "cluster"):
+                # The new leader epochs that an unclean stop asks for were not stored yet.
+                directory.abandon()
+                continue
+            try:
+                directory.close()
+            except LogDirectoryFailed as failure:
+                _logger.error("%s was not closed cleanly: %s", directory.path, failure)
 
     async def _open_data(self) -> None:
         configuration = self.configuration
         now_ms = self.clock.wall_ms()
-        raise_open_file_limit()
+        self._open_file_limit = raise_open_file_limit()
         for warning in configuration.warnings:
             _logger.warning("%s", warning)
         self._directories, cluster_id = open_directories(
             configuration, self._disk, self.entropy, now_ms=now_ms
         )
-        store = self._given_store or open_store(configuration.log_dirs[0])
-        self.cluster = await load_cluster(
-            store, self._directories, configuration, cluster_id, self.entropy, now_ms=now_ms
-        )
-        self._discard = Discard(self._disk)
+        store = self._given_store or open_store(configuration.log_dirs, self._disk)
+        try:
+            self.cluster = await load_cluster(
+                store, self._directories, configuration, cluster_id, self.entropy, now_ms=now_ms
+            )
+        except BaseException:
+            await store.close()
+            raise
+        self._discard = Discard(self._disk, self._new_worker("discard"))
         if self.config.text("log.flush.policy") == FLUSH_POLICY_GROUP:
-            self._commit = GroupCommit(self.storage_failed)
+            self._commit = GroupCommit(self._new_worker("group-commit"), self.storage_failed)
         self.partitions = Partitions(
             self._directories,
             self.resolver,
@@ -220,18 +274,25 @@ class BrokerNode:
             commit=self._commit,
             discard=self._discard.later,
         )
+        self._watch_directories()
         await self._open_partitions()
         self._open_services()
 
     async def _open_partitions(self) -> None:
         image = self.cluster.image
         self.partitions.follow(EMPTY_IMAGE, image)
-        self.partitions.remove_unclaimed(image)
+        try:
+            self.partitions.remove_unclaimed(image)
+        except LogDirectoryFailed as failure:
+            raise directory_error(failure) from failure
         for directory in self._directories:
             self._discard.later(directory.leftovers, 0)
         if self._commit is not None:
             # What recovery kept becomes durable before anyone may read it.
             await self._commit.drain()
+        for directory in self._directories:
+            if directory.failure is not None:
+                raise directory_error(directory.failure)
         self.cluster.listen(self.partitions.follow)
         self.cluster.listen(self._purge_deleted_topics)
         self._purge_deleted_topics(EMPTY_IMAGE, image)
@@ -239,7 +300,7 @@ class BrokerNode:
     def _purge_deleted_topics(self, before: ClusterImage, after: ClusterImage) -> None:
         """Topics whose logs have been taken out of service need not be remembered any more."""
         for topic_id in after.deleted_topics:
-            if topic_id not in before.deleted_topics:
+            if topic_id not in before.deleted_topics and not self.partitions.has_logs_of(topic_id):
                 self._run_in_background(
                     self.cluster.submit(partial(decide_purge_topic, topic_id=topic_id))
                 )
@@ -261,7 +322,9 @@ class BrokerNode:
         self.cluster.listen(self.groups.follow)
         self._maintenance = Maintenance()
         self.connections = Connections(
-            max_connections=config.integer("max.connections"),
+            max_connections=min(
+                config.integer("max.connections"), max_connections_within(self._open_file_limit)
+            ),
             max_per_host=config.integer("max.connections.per.ip"),
             max_idle_ms=config.integer("connections.max.idle.ms"),
             on_closed=lambda session: None,
@@ -304,11 +367,7 @@ class BrokerNode:
             try:
                 opened = await self._net.listen(new_session, address)
             except OSError as error:
-                raise StartError(
-                    f"can't listen on {address}: {error.strerror or error}",
-                    "stop what uses that port, or choose another with --listen HOST:PORT "
-                    "(port 0 takes a free one)",
-                ) from error
+                raise listen_error(address, error) from error
             self._listeners.append(opened)
             addresses[listener.name] = opened.address
         self.addresses = MappingProxyType(addresses)
@@ -359,6 +418,12 @@ class BrokerNode:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_report)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _logger.error("work in the background failed", exc_info=task.exception())
 
 
 def _give_up_frame(reader: object) -> None:

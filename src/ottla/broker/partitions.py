@@ -49,6 +49,8 @@ class Partitions:
         self._discard = discard
         self._topics: dict[str, dict[int, Partition]] = {}
         self._topic_names: dict[uuid.UUID, str] = {}
+        # Partitions without a log, because no disk could take one.
+        self._unopened: dict[str, dict[int, LogDirectoryFailed]] = {}
 
     def __iter__(self) -> Iterator[Partition]:
         for partitions in list(self._topics.values()):
@@ -71,6 +73,9 @@ class Partitions:
         """
         partition = self.get(topic, index)
         if partition is None:
+            failure = self._unopened.get(topic, {}).get(index)
+            if failure is not None:
+                raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure))
             raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if partition.failure is not None:
             raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(partition.failure))
@@ -108,12 +113,11 @@ class Partitions:
                     )
 
     def delete_records_before(self, partition: Partition, offset: int) -> None:
-        """Move a partition's start; segments that fall out of it are removed.
+        """Move a partition's start; segments that fall out of it go with the next retention run.
 
         The new start survives a crash once ``checkpoint`` has returned.
         """
         partition.log.delete_records_before(offset)
-        self._apply_retention_to(partition, self._clock.wall_ms())
 
     def checkpoint(self, partitions: Iterable[Partition]) -> None:
         """Write the checkpoints of the log directories these partitions lie in.
@@ -154,16 +158,20 @@ class Partitions:
     def fail_directory_of(self, partition: Partition, error: Exception) -> None:
         """Take every partition in the partition's log directory offline."""
         directory = self._directory_of(partition.log)
-        if directory is None:
-            return
-        _logger.error(
-            "log directory %s failed and is offline until the broker is restarted: %s",
-            directory.path,
-            error,
-        )
-        for each in self:
-            if not each.is_offline and self._directory_of(each.log) is directory:
-                each.fail(error)
+        if directory is not None:
+            self.fail_directory(directory, error)
+
+    def fail_directory(self, directory: LogDirectory, error: Exception) -> None:
+        """Take every partition in a log directory offline, until the broker is restarted."""
+        failed = [
+            each
+            for each in self
+            if not each.is_offline and self._directory_of(each.log) is directory
+        ]
+        if failed:
+            _logger.error("%d partitions are offline: %s", len(failed), error)
+        for each in failed:
+            each.fail(error)
 
     def _directory_of(self, log: PartitionLog) -> LogDirectory | None:
         for directory in self._directories:
@@ -186,22 +194,33 @@ class Partitions:
         for index, described in enumerate(topic.partitions):
             partition = partitions.get(index)
             if partition is None:
-                partitions[index] = self._open(topic, index, described, settings)
+                self._open(partitions, topic, index, described, settings)
             else:
                 partition.leader_epoch = described.leader_epoch
                 partition.isr = described.isr
                 partition.reconfigure(settings)
 
     def _open(
-        self, topic: TopicImage, index: int, described: PartitionImage, settings: TopicSettings
-    ) -> Partition:
+        self,
+        partitions: dict[int, Partition],
+        topic: TopicImage,
+        index: int,
+        described: PartitionImage,
+        settings: TopicSettings,
+    ) -> None:
         name = TopicPartition(topic.name, index)
-        log = self._find_log(name, topic.topic_id)
-        if log is None:
-            directory = min(self._online_directories(), key=lambda each: len(each.partitions))
-            log = directory.create_partition(
-                name, topic.topic_id, settings.log, now_ms=self._clock.wall_ms()
-            )
+        try:
+            log = self._find_log(name, topic.topic_id)
+            if log is None:
+                log = self._create_log(name, topic.topic_id, settings)
+            elif log.topic_id is None:
+                # Lost by a crash right after the topic's creation, or written before there were
+                # ids: without one, a later topic of this name would take over the records.
+                log.set_topic_id(topic.topic_id)
+        except LogDirectoryFailed as failure:
+            _logger.error("%s can't be opened: %s", name, failure)
+            self._unopened.setdefault(topic.name, {})[index] = failure
+            return
         log.config = settings.log
         partition = Partition(
             name,
@@ -212,7 +231,21 @@ class Partitions:
             commit=self._commit.request if self._commit is not None else None,
         )
         partition.isr = described.isr
-        return partition
+        partitions[index] = partition
+
+    def _create_log(
+        self, name: TopicPartition, topic_id: uuid.UUID, settings: TopicSettings
+    ) -> PartitionLog:
+        """In the directory with the fewest partitions, of those whose disk can take it."""
+        while True:
+            directory = min(self._online_directories(), key=lambda each: len(each.partitions))
+            try:
+                return directory.create_partition(
+                    name, topic_id, settings.log, now_ms=self._clock.wall_ms()
+                )
+            except LogDirectoryFailed:
+                if directory.failure is None:
+                    raise
 
     def _find_log(self, name: TopicPartition, topic_id: uuid.UUID) -> PartitionLog | None:
         for directory in self._directories:
@@ -240,14 +273,27 @@ class Partitions:
 
     def _remove_topic(self, topic: TopicImage) -> None:
         self._topic_names.pop(topic.topic_id, None)
+        self._unopened.pop(topic.name, None)
         for partition in self._topics.pop(topic.name, {}).values():
             directory = self._directory_of(partition.log)
             partition.fail(ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
-            if directory is not None and directory.failure is None:
-                self._discard(
-                    [self._take_out(directory, partition.log)],
-                    partition.settings.log.file_delete_delay_ms,
-                )
+            if directory is None or directory.failure is not None:
+                continue
+            try:
+                path = self._take_out(directory, partition.log)
+            except LogDirectoryFailed:
+                # The next start finds the log and the topic among the deleted ones.
+                continue
+            self._discard([path], partition.settings.log.file_delete_delay_ms)
+
+    def has_logs_of(self, topic_id: uuid.UUID) -> bool:
+        """Whether logs of a topic are left in a directory whose disk failed."""
+        return any(
+            log.topic_id == topic_id
+            for directory in self._directories
+            if directory.failure is not None
+            for log in directory.partitions.values()
+        )
 
     def _take_out(self, directory: LogDirectory, log: PartitionLog) -> str:
         return directory.delete_partition(log.name, self._entropy.uuid())

@@ -17,6 +17,7 @@ from ottla.ports.net import Address
 __all__ = ["StartError", "StartedBroker", "new_event_loop", "run"]
 
 EXIT_STOPPED = 0
+EXIT_FAILED = 1
 EXIT_FORCED = 130
 
 _SWITCH_INTERVAL_S = 0.0005
@@ -72,9 +73,16 @@ async def _serve(configuration: BrokerConfiguration, on_started: OnStarted) -> i
         # What starting made lives as long as the process: the collector need not look at it again.
         gc.freeze()
         gc.enable()
-        await stopping.wait()
+        await _wait_for_any(stopping, node.failed)
     await node.stop()
-    return EXIT_STOPPED
+    return EXIT_FAILED if node.failed.is_set() else EXIT_STOPPED
+
+
+async def _wait_for_any(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 async def _start_unless(stopping: asyncio.Event, node: BrokerNode) -> bool:

@@ -72,6 +72,7 @@ class Session(asyncio.BufferedProtocol):
         "_blocked",
         "_connections",
         "_executor",
+        "_is_stopping",
         "_postponed",
         "_reader",
         "_replies",
@@ -79,8 +80,6 @@ class Session(asyncio.BufferedProtocol):
         "_transport",
         "_writing_paused",
         "client_host",
-        "client_software_name",
-        "client_software_version",
         "known_header",
         "last_active",
         "listener_name",
@@ -101,13 +100,12 @@ class Session(asyncio.BufferedProtocol):
         self._sender: FileSender | None = None
         self._transport: asyncio.Transport | None = None
         self._blocked = False
+        self._is_stopping = False
         self._writing_paused = False
         self._postponed: bytes | None = None
         self.listener_name = listener_name
         self.client_host = ""
         self.local_host = ""
-        self.client_software_name = ""
-        self.client_software_version = ""
         self.last_active = 0.0
         self.known_header: KnownHeader | None = None
 
@@ -159,6 +157,11 @@ class Session(asyncio.BufferedProtocol):
     def is_closed(self) -> bool:
         return self._transport is None
 
+    def stop_reading(self) -> None:
+        """Begin no more requests; replies to those that have begun still leave."""
+        self._is_stopping = True
+        self._block()
+
     def close(self) -> None:
         """Close at once; replies still waiting are dropped."""
         if self._transport is not None:
@@ -204,6 +207,7 @@ class Session(asyncio.BufferedProtocol):
         replies = self._replies
         self._blocked = (
             self._writing_paused
+            or self._is_stopping
             or (bool(replies) and self._postponed is not None)
             or (self._sender is not None and self._sender.is_busy)
             or (bool(replies) and not replies[-1].overlaps)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 
 class Address(NamedTuple):
@@ -54,10 +56,10 @@ class Net(Protocol):
 
 
 class SystemListener:
-    """A server of the running event loop."""
+    """Servers of the running event loop, one per address family, on one port."""
 
-    def __init__(self, server: asyncio.Server, address: Address) -> None:
-        self._server = server
+    def __init__(self, servers: list[asyncio.Server], address: Address) -> None:
+        self._servers = servers
         self._address = address
 
     @property
@@ -65,11 +67,16 @@ class SystemListener:
         return self._address
 
     async def close(self) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
 
 
 # Kafka's own default (socket.listen.backlog.size) is 50: too few for a thundering herd of clients.
 _LISTEN_BACKLOG = 1024
+# How often a port that the system chose for IPv4 may be somebody's on IPv6.
+_PORT_ATTEMPTS = 20
+# The machine has no IPv6, or has it switched off.
+_FAMILY_MISSING = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 
 class SystemNet:
@@ -77,13 +84,80 @@ class SystemNet:
 
     async def listen(self, factory: ProtocolFactory, address: Address) -> SystemListener:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            factory, address.host or None, address.port, backlog=_LISTEN_BACKLOG
-        )
-        port: int = server.sockets[0].getsockname()[1]
-        return SystemListener(server, Address(address.host, port))
+        sockets = _bind(address)
+        port: int = sockets[0].getsockname()[1]
+        servers = [
+            await loop.create_server(factory, sock=each, backlog=_LISTEN_BACKLOG)
+            for each in sockets
+        ]
+        return SystemListener(servers, Address(address.host, port))
 
     async def connect(self, factory: ProtocolFactory, address: Address) -> asyncio.BaseTransport:
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(factory, address.host, address.port)
         return transport
+
+
+def _bind(address: Address) -> list[socket.socket]:
+    """One socket for each address the host's name stands for, all on the same port.
+
+    Raises:
+        OSError: a port is taken, or no address of the host can be bound.
+    """
+    # Looked up in place: a broker starts with it, and has nobody to serve yet.
+    found = socket.getaddrinfo(
+        address.host or None,
+        address.port,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
+    )
+    # Machines without IPv6 list its addresses, too; IPv4 first, for it is what picks the port.
+    families = sorted(dict.fromkeys((each[0], each[4]) for each in found), key=_ipv4_first)
+    for attempt in range(_PORT_ATTEMPTS):
+        try:
+            return _bind_all(families)
+        except OSError as error:
+            if address.port or error.errno != errno.EADDRINUSE or attempt == _PORT_ATTEMPTS - 1:
+                raise
+    raise AssertionError("the last attempt returned or raised")
+
+
+def _ipv4_first(each: tuple[socket.AddressFamily, Any]) -> bool:
+    return each[0] != socket.AF_INET
+
+
+def _bind_all(families: Sequence[tuple[socket.AddressFamily, Any]]) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, (host, port, *rest) in families:
+            if bound:
+                port = bound[0].getsockname()[1]
+            try:
+                bound.append(_bind_one(family, (host, port, *rest)))
+            except OSError as error:
+                if error.errno not in _FAMILY_MISSING:
+                    raise
+                missing = missing or error
+        if missing is not None and not bound:
+            raise missing
+    except OSError:
+        for each in bound:
+            each.close()
+        raise
+    return bound
+
+
+def _bind_one(family: socket.AddressFamily, target: tuple[Any, ...]) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        # A broker that comes back need not wait for its old connections to be forgotten.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(target)
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -19,7 +19,7 @@ class HangingBroker:
     cluster = SimpleNamespace(image=SimpleNamespace(cluster_id="x"))
 
     def __init__(self, configuration):
-        pass
+        self.failed = asyncio.Event()
 
     async def start(self):
         if sys.argv[1] == "start":
@@ -30,6 +30,12 @@ class HangingBroker:
         print("stopping", flush=True)
         if sys.argv[1] == "stop":
             await asyncio.Event().wait()
+
+if sys.argv[1] == "fail":
+    async def fail(self):
+        self.failed.set()
+
+    HangingBroker.start = fail
 
 process.BrokerNode = HangingBroker
 sys.exit(process.run(None, lambda started: print("started", flush=True)))
@@ -64,3 +70,10 @@ def test_a_signal_while_starting_stops_cleanly(number: signal.Signals) -> None:
     output, _ = process.communicate(timeout=30)
     assert output == "stopping\n"
     assert process.returncode == 0
+
+
+def test_a_broker_that_can_not_go_on_stops_and_says_so_by_its_exit_code() -> None:
+    process = run_hanging("fail")
+    output, _ = process.communicate(timeout=10)
+    assert output == "started\nstopping\n"
+    assert process.returncode == 1
