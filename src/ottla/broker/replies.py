@@ -28,14 +28,14 @@ class FileSlice(Protocol):
 Parts = Sequence[bytes | FileSlice]
 
 # Below this a read and one write are cheaper than a sendfile of its own.
-_SENDFILE_BYTES = 32 * 1024
+SENDFILE_BYTES = 32 * 1024
 
 
 def contains_file_slice(parts: Parts) -> bool:
     """Whether any part is worth sending by ``sendfile``."""
     return any(
         not isinstance(part, bytes)
-        and part.size_bytes >= _SENDFILE_BYTES
+        and part.size_bytes >= SENDFILE_BYTES
         and part.fileno() is not None
         for part in parts
     )

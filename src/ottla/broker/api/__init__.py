@@ -2,7 +2,8 @@
 
 A handler module has ``handle(context, request)``. It returns the response; when it has to wait, an
 awaitable of it or a ``dispatch.Pending``; and ``None`` for a request that gets no answer (produce
-with ``acks=0``).
+with ``acks=0``). Where the answer follows from the request and the cluster's metadata alone, the
+module says ``IS_FUNCTION_OF_IMAGE = True``, and the same question is not answered twice.
 """
 
 from __future__ import annotations

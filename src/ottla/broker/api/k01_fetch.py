@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ottla.broker.dispatch import WithSlices
 from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_partitions
 from ottla.broker.fetch_sessions import PartitionKey, TopicKey, WantedPartition
+from ottla.broker.replies import SENDFILE_BYTES
 from ottla.wire.api.k01_fetch import (
     EpochEnd,
     FetchedPartition,
@@ -20,6 +22,7 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
     from ottla.broker.fetch_sessions import FetchTurn
+    from ottla.log.reading import LogSlice
 
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _READ_COMMITTED = 1
@@ -27,7 +30,7 @@ _READ_COMMITTED = 1
 
 def handle(
     context: RequestContext, request: FetchRequest
-) -> FetchResponse | asyncio.Future[FetchResponse]:
+) -> FetchResponse | WithSlices | asyncio.Future[FetchResponse | WithSlices]:
     broker = context.broker
     uses_topic_ids = context.version >= _FIRST_VERSION_WITH_TOPIC_IDS
     try:
@@ -85,13 +88,14 @@ def _forgotten(request: FetchRequest, *, uses_topic_ids: bool) -> Iterable[Parti
             yield topic_key, index
 
 
-def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse:
+def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse | WithSlices:
     if turn.is_incremental:
         results = [result for result in results if result.has_news]
     if turn.session is not None:
         for result in results:
             result.told()
         turn.session.served([result.wanted.key for result in results if result.size_bytes])
+    has_slices = False
     topics: dict[TopicKey, FetchedTopic] = {}
     for result in results:
         topic_key, index = result.wanted.key
@@ -102,11 +106,18 @@ def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse:
                 if isinstance(topic_key, str)
                 else FetchedTopic(topic_id=topic_key, partitions=[])
             )
+        has_slices = has_slices or result.size_bytes >= SENDFILE_BYTES
         topic.partitions.append(_partition(index, result))
-    return FetchResponse(session_id=turn.session_id, responses=list(topics.values()))
+    response = FetchResponse(session_id=turn.session_id, responses=list(topics.values()))
+    return WithSlices(response) if has_slices else response
 
 
 def _partition(index: int, result: PartitionResult) -> FetchedPartition:
+    records: bytes | LogSlice = b""
+    if result.records is not None:
+        # A little is read and sent with the rest; much is sent from its file.
+        is_large = result.size_bytes >= SENDFILE_BYTES
+        records = result.records if is_large else result.records.read()
     fetched = FetchedPartition(
         partition_index=index,
         error_code=result.error_code,
@@ -114,7 +125,7 @@ def _partition(index: int, result: PartitionResult) -> FetchedPartition:
         last_stable_offset=result.last_stable_offset,
         log_start_offset=result.log_start_offset,
         aborted_transactions=[] if result.read_committed else None,
-        records=result.records if result.records is not None else b"",
+        records=records,
     )
     if result.diverging_epoch is not None:
         epoch, end_offset = result.diverging_epoch

@@ -22,6 +22,8 @@ from ottla.wire.errors import ErrorCode
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
+IS_FUNCTION_OF_IMAGE = True
+
 _FIRST_VERSION_WITH_NULL_FOR_ALL = 1
 # Versions 10 and 11 have the field for a topic id in requests, but can't answer without a name.
 _FIRST_VERSION_BY_TOPIC_ID = 12

@@ -18,6 +18,8 @@ from ottla.wire.errors import ErrorCode
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
+IS_FUNCTION_OF_IMAGE = True
+
 _FIRST_VERSION_WITH_SOFTWARE = 3
 # KIP-511: what a client may call itself, since the names end up in metrics and logs.
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
@@ -29,8 +31,6 @@ def handle(context: RequestContext, request: ApiVersionsRequest) -> ApiVersionsR
         for text in (request.client_software_name, request.client_software_version):
             if len(text) > _MAX_SOFTWARE_LENGTH or not _SOFTWARE.fullmatch(text):
                 return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
-        context.session.client_software_name = request.client_software_name
-        context.session.client_software_version = request.client_software_version
     return _response(context, ErrorCode.NONE)
 
 

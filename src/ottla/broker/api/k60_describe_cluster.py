@@ -15,6 +15,8 @@ from ottla.wire.errors import ErrorCode
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
+IS_FUNCTION_OF_IMAGE = True
+
 _BROKERS = 1
 _CONTROLLERS = 2
 

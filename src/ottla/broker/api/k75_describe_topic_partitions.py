@@ -18,6 +18,8 @@ from ottla.wire.errors import ErrorCode
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
+IS_FUNCTION_OF_IMAGE = True
+
 
 def handle(
     context: RequestContext, request: DescribeTopicPartitionsRequest
