@@ -29,16 +29,18 @@ Parts = Sequence[bytes | FileSlice]
 
 # Below this a read and one write are cheaper than a sendfile of its own.
 SENDFILE_BYTES = 32 * 1024
+# How much of one reply may be read into memory, however many small slices it has: a client that
+# never reads its replies keeps that much of it.
+MAX_JOINED_BYTES = 256 * 1024
+# Replies above this many unsent bytes stop the reading of further requests.
+UNSENT_HIGH_BYTES = 1024 * 1024
+UNSENT_LOW_BYTES = 256 * 1024
+_WARMING_PIECE_BYTES = 1024 * 1024
 
 
 def contains_file_slice(parts: Parts) -> bool:
-    """Whether any part is worth sending by ``sendfile``."""
-    return any(
-        not isinstance(part, bytes)
-        and part.size_bytes >= SENDFILE_BYTES
-        and part.fileno() is not None
-        for part in parts
-    )
+    """Whether any part is to be sent by ``sendfile``."""
+    return any(not isinstance(part, bytes) and part.fileno() is not None for part in parts)
 
 
 def join(parts: Parts) -> bytes:
@@ -56,7 +58,17 @@ class FileSender:
     overtake each other.
     """
 
-    __slots__ = ("_done_bytes", "_index", "_on_idle", "_parts", "_socket", "_transport", "is_busy")
+    __slots__ = (
+        "_done_bytes",
+        "_index",
+        "_is_warm",
+        "_on_idle",
+        "_parts",
+        "_socket",
+        "_transport",
+        "_waits_for_transport",
+        "is_busy",
+    )
 
     def __init__(self, transport: asyncio.Transport, on_idle: Callable[[], None]) -> None:
         self._transport = transport
@@ -65,6 +77,8 @@ class FileSender:
         self._index = 0
         self._done_bytes = 0
         self._socket = _duplicate_socket(transport)
+        self._waits_for_transport = False
+        self._is_warm = False
         self.is_busy = False
 
     def send(self, parts: Parts) -> None:
@@ -72,14 +86,26 @@ class FileSender:
 
         The caller sends nothing else meanwhile.
         """
-        if self._socket is None or self._transport.get_write_buffer_size():
+        if self._socket is None:
             self._transport.write(join(parts))
             return
         self._parts, self._index, self._done_bytes = parts, 0, 0
+        if self._transport.get_write_buffer_size():
+            # The transport says when all of it has left: `drained` goes on.
+            self.is_busy = self._waits_for_transport = True
+            self._transport.set_write_buffer_limits(0)
+            return
         if self._pump():
             self._parts = ()
             return
         self.is_busy = True
+
+    def drained(self) -> None:
+        """The transport has room again; all its bytes have left if a reply waits for that."""
+        if self._waits_for_transport:
+            self._waits_for_transport = False
+            self._transport.set_write_buffer_limits(UNSENT_HIGH_BYTES, UNSENT_LOW_BYTES)
+            self._continue()
 
     def close(self) -> None:
         """The connection is gone."""
@@ -98,7 +124,7 @@ class FileSender:
             try:
                 if isinstance(part, bytes):
                     is_part_sent = self._send_bytes(self._socket, part)
-                elif self._done_bytes or _is_cached(part):
+                elif self._is_warm or self._done_bytes or _is_cached(part):
                     is_part_sent = self._send_slice(self._socket, part)
                 else:
                     self._warm_then_continue(part)
@@ -113,6 +139,7 @@ class FileSender:
             if is_part_sent:
                 self._index += 1
                 self._done_bytes = 0
+                self._is_warm = False
         return True
 
     def _send_bytes(self, connection: socket.socket, part: bytes) -> bool:
@@ -137,23 +164,20 @@ class FileSender:
         return self._done_bytes == part.size_bytes
 
     def _warm_then_continue(self, part: FileSlice) -> None:
-        """Read a slice that left the page cache in a thread: a disk must not stop the loop."""
+        """Bring a slice back into the page cache, in a thread: a disk must not stop the loop."""
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(None, part.read)
-        self._done_bytes = 0
-        parts = list(self._parts)
+        future = loop.run_in_executor(None, _read_through, part)
 
-        def use(done: asyncio.Future[bytes]) -> None:
+        def go_on(done: asyncio.Future[None]) -> None:
             if self._socket is None:
                 return
             if done.exception() is not None:
                 self._transport.abort()
                 return
-            parts[self._index] = done.result()
-            self._parts = parts
+            self._is_warm = True
             self._continue()
 
-        future.add_done_callback(use)
+        future.add_done_callback(go_on)
 
     def _continue(self) -> None:
         if self._socket is None:
@@ -194,6 +218,17 @@ def _is_cached(part: FileSlice) -> bool:
         # The file system does not know RWF_NOWAIT.
         return True
     return True
+
+
+def _read_through(part: FileSlice) -> None:
+    """Read a slice and keep nothing of it, so that the page cache has it."""
+    descriptor = part.fileno()
+    if descriptor is None:
+        raise OSError("the slice's file was closed")
+    piece = bytearray(min(part.size_bytes, _WARMING_PIECE_BYTES))
+    end = part.position + part.size_bytes
+    for position in range(part.position, end, len(piece)):
+        os.preadv(descriptor, [piece], position)
 
 
 _NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)

@@ -14,7 +14,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from ottla.broker.frames import FrameReader, FrameRefusedError
-from ottla.broker.replies import FileSender, Parts, contains_file_slice, join
+from ottla.broker.replies import (
+    UNSENT_HIGH_BYTES,
+    UNSENT_LOW_BYTES,
+    FileSender,
+    Parts,
+    contains_file_slice,
+    join,
+)
 from ottla.wire.errors import ProtocolError
 
 if TYPE_CHECKING:
@@ -24,9 +31,6 @@ _logger = logging.getLogger(__name__)
 
 # Kafka's clients keep 5 requests in flight when idempotent; raw load generators more.
 _MAX_OVERLAPPING_REQUESTS = 128
-# Replies above this many unsent bytes stop the reading of further requests.
-_UNSENT_HIGH_BYTES = 1024 * 1024
-_UNSENT_LOW_BYTES = 256 * 1024
 
 
 class Reply:
@@ -117,7 +121,7 @@ class Session(asyncio.BufferedProtocol):
         local = transport.get_extra_info("sockname")
         self.client_host = peer[0] if peer else "unknown"
         self.local_host = local[0] if local else ""
-        self._transport.set_write_buffer_limits(_UNSENT_HIGH_BYTES, _UNSENT_LOW_BYTES)
+        self._transport.set_write_buffer_limits(UNSENT_HIGH_BYTES, UNSENT_LOW_BYTES)
         self._connections.opened(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -149,6 +153,8 @@ class Session(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        if self._sender is not None:
+            self._sender.drained()
         self._unblock()
 
     # What the broker calls.

@@ -1,4 +1,4 @@
-"""What another process takes: memory, descriptors, bytes read. Linux only (``/proc``)."""
+"""What another process takes: memory, sockets, bytes read. Linux only (``/proc``)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ def reset_peak(pid: int) -> None:
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def open_descriptor_count(pid: int) -> int:
-    """Files and sockets open."""
-    return sum(1 for _ in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+def open_socket_count(pid: int) -> int:
+    """Sockets open."""
+    count = 0
+    for each in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += each.readlink().name.startswith("socket:")
+        except FileNotFoundError:
+            # Closed while we looked.
+            continue
+    return count
 
 
 def read_bytes(pid: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ottla.broker.dispatch import WithSlices
 from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_partitions
 from ottla.broker.fetch_sessions import PartitionKey, TopicKey, WantedPartition
-from ottla.broker.replies import SENDFILE_BYTES
+from ottla.broker.replies import MAX_JOINED_BYTES, SENDFILE_BYTES
 from ottla.wire.api.k01_fetch import (
     EpochEnd,
     FetchedPartition,
@@ -96,6 +96,7 @@ def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse |
             result.told()
         turn.session.served([result.wanted.key for result in results if result.size_bytes])
     has_slices = False
+    joined_bytes = 0
     topics: dict[TopicKey, FetchedTopic] = {}
     for result in results:
         topic_key, index = result.wanted.key
@@ -106,18 +107,22 @@ def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse |
                 if isinstance(topic_key, str)
                 else FetchedTopic(topic_id=topic_key, partitions=[])
             )
-        has_slices = has_slices or result.size_bytes >= SENDFILE_BYTES
-        topic.partitions.append(_partition(index, result))
+        # A little is read and sent with the rest; much is sent from its file.
+        is_slice = (
+            result.size_bytes >= SENDFILE_BYTES
+            or joined_bytes + result.size_bytes > MAX_JOINED_BYTES
+        )
+        joined_bytes += 0 if is_slice else result.size_bytes
+        has_slices = has_slices or is_slice
+        topic.partitions.append(_partition(index, result, is_slice=is_slice))
     response = FetchResponse(session_id=turn.session_id, responses=list(topics.values()))
     return WithSlices(response) if has_slices else response
 
 
-def _partition(index: int, result: PartitionResult) -> FetchedPartition:
+def _partition(index: int, result: PartitionResult, *, is_slice: bool) -> FetchedPartition:
     records: bytes | LogSlice = b""
-    if result.records is not None:
-        # A little is read and sent with the rest; much is sent from its file.
-        is_large = result.size_bytes >= SENDFILE_BYTES
-        records = result.records if is_large else result.records.read()
+    if result.records is not None and result.size_bytes:
+        records = result.records if is_slice else result.records.read()
     fetched = FetchedPartition(
         partition_index=index,
         error_code=result.error_code,
