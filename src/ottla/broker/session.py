@@ -31,6 +31,8 @@ _logger = logging.getLogger(__name__)
 
 # Kafka's clients keep 5 requests in flight when idempotent; raw load generators more.
 _MAX_OVERLAPPING_REQUESTS = 128
+# How many requests of one connection are answered before the others have their turn.
+_REQUESTS_PER_TURN = 16
 
 
 class Reply:
@@ -82,6 +84,7 @@ class Session(asyncio.BufferedProtocol):
         "_replies",
         "_sender",
         "_transport",
+        "_turn_left",
         "_writing_paused",
         "client_host",
         "known_header",
@@ -106,6 +109,7 @@ class Session(asyncio.BufferedProtocol):
         self._blocked = False
         self._is_stopping = False
         self._writing_paused = False
+        self._turn_left = _REQUESTS_PER_TURN
         self._postponed: bytes | None = None
         self.listener_name = listener_name
         self.client_host = ""
@@ -141,6 +145,7 @@ class Session(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.last_active = self._connections.now()
+        self._turn_left = _REQUESTS_PER_TURN
         try:
             self._reader.received(nbytes, self._on_frame)
         except (FrameRefusedError, ProtocolError) as error:
@@ -207,7 +212,16 @@ class Session(asyncio.BufferedProtocol):
             self._replies.append(reply)
         elif outcome:
             self._send(outcome)
-        return not self._must_wait()
+        return not self._must_wait() and not self._has_had_its_turn()
+
+    def _has_had_its_turn(self) -> bool:
+        """Whether it is the other connections' turn: one that pipelines must not starve them."""
+        self._turn_left -= 1
+        if self._turn_left:
+            return False
+        self._block()
+        asyncio.get_running_loop().call_soon(self._unblock)
+        return True
 
     def _must_wait(self) -> bool:
         replies = self._replies
@@ -235,6 +249,7 @@ class Session(asyncio.BufferedProtocol):
     def _resume(self) -> None:
         """Go on with what arrived meanwhile, then with the socket."""
         postponed, self._postponed = self._postponed, None
+        self._turn_left = _REQUESTS_PER_TURN
         try:
             if postponed is None or self._on_frame(memoryview(postponed)):
                 self._reader.resume(self._on_frame)

@@ -140,6 +140,21 @@ def test_a_client_that_does_not_read_is_not_read_from() -> None:
     in_a_loop(story)
 
 
+def test_one_that_pipelines_leaves_the_others_their_turn() -> None:
+    async def story() -> None:
+        wire = Wire()
+        requests = [b"%d" % number for number in range(40)]
+        wire.send(*requests)
+        first_turn = len(wire.executor.seen)
+        assert 0 < first_turn < 40
+        assert wire.transport.is_reading_paused
+        while wire.transport.is_reading_paused:
+            await asyncio.sleep(0)
+        assert wire.transport.sent == requests
+
+    asyncio.run(story())
+
+
 def test_a_request_without_an_answer_keeps_nobody_waiting() -> None:
     def story(wire: Wire) -> None:
         wire.send(b"silent", b"next")
