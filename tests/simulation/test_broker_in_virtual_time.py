@@ -12,6 +12,7 @@ from ottla.ports.net import Address
 from ottla.testing.memory_disk import MemoryDisk
 from ottla.testing.simulation.loop import SimulationLoop, run_simulation
 from ottla.testing.simulation.net import SimulatedNetwork
+from ottla.testing.simulation.worker import SimulatedWorker
 from ottla.wire.api.k03_metadata import MetadataRequest, TopicToDescribe
 from ottla.wire.declare import Message
 from ottla.wire.frames import encode_request
@@ -46,10 +47,7 @@ def run_broker(seed: int) -> Trace:
 
     async def main(loop: SimulationLoop) -> None:
         network = SimulatedNetwork(loop)
-        # The group commit's thread has no place here; the log's own tests simulate its syncs.
-        settings = {
-            "listeners": "PLAINTEXT://:9092", "log.dirs": "/data", "log.flush.policy": "os",
-        }  # fmt: skip
+        settings = {"listeners": "PLAINTEXT://:9092", "log.dirs": "/data"}
         node = BrokerNode(
             configuration_of(settings, origin="test"),
             clock=loop.clock,
@@ -57,6 +55,7 @@ def run_broker(seed: int) -> Trace:
             net=network.host("broker"),
             entropy=SeededEntropy(seed),
             store=SqliteMetadataStore(IN_MEMORY),
+            new_worker=SimulatedWorker,
         )
         await node.start()
         for number in range(3):

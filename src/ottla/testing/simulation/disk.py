@@ -366,6 +366,12 @@ class SimulatedDisk:
         self.begin("modified", path)
         return self._inode(path).modified_ms
 
+    def space_bytes(self, path: str) -> tuple[int, int]:
+        self.begin("space", path)
+        if self.capacity_bytes is None:
+            return -1, -1
+        return self.capacity_bytes, self.room_bytes()
+
     def lock_directory(self, path: str) -> SimulatedDirectoryLock:
         self.begin("lock", path)
         self._directory(path)
