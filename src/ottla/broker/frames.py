@@ -7,6 +7,7 @@ own, grown in step with the bytes that really arrive, so that a length prefix al
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from ottla.broker.receive_memory import ReceiveMemory
 
 Deliver = Callable[[memoryview], bool]
 
+_PREFIX = struct.Struct(">i")
 _PREFIX_BYTES = 4
 
 
@@ -103,7 +105,7 @@ class FrameReader:
         position, end = 0, len(view)
         while end - position >= _PREFIX_BYTES:
             start = position + _PREFIX_BYTES
-            size = int.from_bytes(view[position:start], "big", signed=True)
+            (size,) = _PREFIX.unpack_from(view, position)
             if not 0 <= size <= self._max_frame_bytes:
                 raise FrameRefusedError(
                     f"a frame of {size} bytes is outside 0..{self._max_frame_bytes} "

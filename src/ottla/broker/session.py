@@ -212,7 +212,12 @@ class Session(asyncio.BufferedProtocol):
             self._replies.append(reply)
         elif outcome:
             self._send(outcome)
-        return not self._must_wait() and not self._has_had_its_turn()
+        may_wait = (
+            self._replies or self._sender is not None or self._writing_paused or self._is_stopping
+        )
+        if may_wait and self._must_wait():
+            return False
+        return not self._has_had_its_turn()
 
     def _has_had_its_turn(self) -> bool:
         """Whether it is the other connections' turn: one that pipelines must not starve them."""
@@ -275,11 +280,11 @@ class Session(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
-        self.last_active = self._connections.now()
         first = parts[0]
         if len(parts) == 1 and isinstance(first, bytes):
             transport.write(first)
             return
+        self.last_active = self._connections.now()
         if not contains_file_slice(parts):
             transport.write(join(parts))
             return
