@@ -163,15 +163,9 @@ class Partitions:
 
     def fail_directory(self, directory: LogDirectory, error: Exception) -> None:
         """Take every partition in a log directory offline, until the broker is restarted."""
-        failed = [
-            each
-            for each in self
-            if not each.is_offline and self._directory_of(each.log) is directory
-        ]
-        if failed:
-            _logger.error("%d partitions are offline: %s", len(failed), error)
-        for each in failed:
-            each.fail(error)
+        for each in self:
+            if not each.is_offline and self._directory_of(each.log) is directory:
+                each.fail(error)
 
     def _directory_of(self, log: PartitionLog) -> LogDirectory | None:
         for directory in self._directories:

@@ -30,7 +30,7 @@ class DirectoryHealth:
         """Note the error; returns what to raise."""
         if self.failure is None:
             self.failure = LogDirectoryFailed(f"Log directory {self.path} is offline: {error}")
-            _logger.error("%s", self.failure)
+            _logger.error("%s (until the broker is restarted)", self.failure)
             if self.on_failure is not None:
                 self.on_failure(self.failure)
         return self.failure
