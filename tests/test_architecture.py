@@ -92,9 +92,7 @@ def test_rooms_import_only_what_the_table_allows() -> None:
 
 
 def test_every_room_stands_in_the_table() -> None:
-    rooms = {
-        path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"
-    }
+    rooms = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert rooms <= set(MAY_IMPORT)
 
 
