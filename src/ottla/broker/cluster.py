@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ottla.metadata.decoding import load_image
@@ -40,8 +40,8 @@ class Decision(Protocol[Reply]):
     def reply(self) -> Reply: ...
 
 
-# Told of each change, with the image before and after it.
-ImageListener = Callable[[ClusterImage, ClusterImage], None]
+# Told of each change, with the image before and after it; the next one is told afterwards.
+ImageListener = Callable[[ClusterImage, ClusterImage], Awaitable[None] | None]
 
 
 class Cluster:
@@ -114,7 +114,9 @@ class Cluster:
         self.image = after
         for listener in self._listeners:
             try:
-                listener(before, after)
+                following = listener(before, after)
+                if following is not None:
+                    await following
             except Exception:
                 # What is stored is true: the others must learn of it, and the client, too.
                 _logger.exception("following a change of the metadata failed")

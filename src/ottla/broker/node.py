@@ -39,7 +39,7 @@ from ottla.broker.startup import (
 from ottla.broker.steady_time import SteadyTime
 from ottla.broker.worker import NewWorker, WorkerThread
 from ottla.coordination.groups.settings import GroupSettings
-from ottla.log.directory import LogDirectory
+from ottla.log.directory import Checkpoint, LogDirectory
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
 from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
@@ -218,6 +218,7 @@ class BrokerNode:
             self.connections.stop_reading()
         if hasattr(self, "groups"):
             self._maintenance.stop()
+            self._checkpoints.stop(wait=True)
             for task in self._tasks:
                 task.cancel()
             self.groups.stop()
@@ -280,7 +281,7 @@ class BrokerNode:
 
     async def _open_partitions(self) -> None:
         image = self.cluster.image
-        self.partitions.follow(EMPTY_IMAGE, image)
+        await self.partitions.follow(EMPTY_IMAGE, image)
         try:
             self.partitions.remove_unclaimed(image)
         except LogDirectoryFailed as failure:
@@ -321,6 +322,7 @@ class BrokerNode:
         )
         self.cluster.listen(self.groups.follow)
         self._maintenance = Maintenance()
+        self._checkpoints = self._new_worker("checkpoints")
         self.connections = Connections(
             max_connections=min(
                 config.integer("max.connections"), max_connections_within(self._open_file_limit)
@@ -412,13 +414,32 @@ class BrokerNode:
     def _checkpoint(self) -> None:
         for directory in self._directories:
             if directory.failure is None:
-                directory.checkpoint()
+                checkpoint = directory.take_checkpoint()
+                self._checkpoints.run(
+                    partial(_write_checkpoint, directory, checkpoint),
+                    partial(_note_checkpoint, directory, checkpoint),
+                )
 
     def _run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_report)
+
+
+def _write_checkpoint(directory: LogDirectory, checkpoint: Checkpoint) -> bool:
+    """In the worker; whether it is written."""
+    try:
+        directory.write_checkpoint(checkpoint)
+    except LogDirectoryFailed:
+        # Whoever watches the directory has been told.
+        return False
+    return True
+
+
+def _note_checkpoint(directory: LogDirectory, checkpoint: Checkpoint, is_written: bool) -> None:
+    if is_written:
+        directory.checkpointed(checkpoint)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable
 from typing import NamedTuple
@@ -52,6 +53,13 @@ class _Checkpoints(NamedTuple):
     high_watermarks: dict[TopicPartition, int]
 
 
+class Checkpoint(NamedTuple):
+    """A directory's offsets at one moment, on their way to its checkpoint files."""
+
+    number: int
+    offsets: _Checkpoints
+
+
 def read_meta_properties(disk: Disk, path: str) -> MetaProperties | None:
     """Whose log directory this is; ``None`` when it was never formatted.
 
@@ -89,6 +97,10 @@ class LogDirectory:
         self.was_clean = was_clean
         """Whether the last user closed the directory, so that nothing had to be recovered."""
         self.partitions: dict[TopicPartition, PartitionLog] = {}
+        # A checkpoint may be written in another thread while retention needs one at once.
+        self._checkpoint_lock = threading.Lock()
+        self._checkpoints_taken = 0
+        self._checkpoint_written = 0
         self.leftovers: list[str] = []
         """Directories of deleted partitions, for the caller to remove (``remove_tree``)."""
 
@@ -264,31 +276,62 @@ class LogDirectory:
         Raises:
             LogDirectoryFailed: the disk failed.
         """
-        self._health.check()
-        try:
-            self._write_checkpoints()
-        except OSError as error:
-            raise self._health.fail(error) from error
+        checkpoint = self.take_checkpoint()
+        self.write_checkpoint(checkpoint)
+        self.checkpointed(checkpoint)
 
-    def _write_checkpoints(self) -> None:
+    def take_checkpoint(self) -> Checkpoint:
+        """What ``checkpoint`` would write now, for ``write_checkpoint`` in another thread.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        self._health.check()
+        self._checkpoints_taken += 1
         logs = self.partitions.items()
-        recovery_points = {name: log.flushed_offset for name, log in logs}
-        # As in Kafka: where a log starts with its first segment, the file's name says so.
-        starts = {
-            name: log.log_start_offset
-            for name, log in logs
-            if log.log_start_offset > log.first_segment_offset
-        }
-        watermarks = {name: log.high_watermark for name, log in logs}
-        for name, offsets in (
-            (RECOVERY_POINT_CHECKPOINT, recovery_points),
-            (LOG_START_CHECKPOINT, starts),
-            (HIGH_WATERMARK_CHECKPOINT, watermarks),
-        ):
-            replace_file(self._disk, f"{self.path}/{name}", format_offset_checkpoint(offsets))
-        self._disk.sync_directory(self.path)
-        for partition, log in logs:
-            log.checkpointed_offset = recovery_points[partition]
+        return Checkpoint(
+            self._checkpoints_taken,
+            _Checkpoints(
+                {name: log.flushed_offset for name, log in logs},
+                # As in Kafka: where a log starts with its first segment, the file's name says so.
+                {
+                    name: log.log_start_offset
+                    for name, log in logs
+                    if log.log_start_offset > log.first_segment_offset
+                },
+                {name: log.high_watermark for name, log in logs},
+            ),
+        )
+
+    def write_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write what was taken, in any thread, unless something newer is written already.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        offsets = checkpoint.offsets
+        with self._checkpoint_lock:
+            if checkpoint.number <= self._checkpoint_written:
+                return
+            with self._health:
+                for name, content in (
+                    (RECOVERY_POINT_CHECKPOINT, offsets.recovery_points),
+                    (LOG_START_CHECKPOINT, offsets.log_start_offsets),
+                    (HIGH_WATERMARK_CHECKPOINT, offsets.high_watermarks),
+                ):
+                    path = f"{self.path}/{name}"
+                    replace_file(self._disk, path, format_offset_checkpoint(content))
+                self._disk.sync_directory(self.path)
+            self._checkpoint_written = checkpoint.number
+
+    def checkpointed(self, checkpoint: Checkpoint) -> None:
+        """Take note, in the owner's thread, that ``write_checkpoint`` has returned."""
+        if checkpoint.number < self._checkpoint_written:
+            return
+        for name, offset in checkpoint.offsets.recovery_points.items():
+            log = self.partitions.get(name)
+            if log is not None:
+                log.checkpointed_offset = offset
 
     def close(self, broker_epoch: int = -1) -> None:
         """Make everything durable, leave the mark of a clean stop, unlock.
@@ -302,8 +345,8 @@ class LogDirectory:
             self._health.check()
             for log in self.partitions.values():
                 log.close()
+            self.write_checkpoint(self.take_checkpoint())
             try:
-                self._write_checkpoints()
                 marker = f'{{"version":0,"brokerEpoch":{broker_epoch}}}'.encode()
                 write_file(self._disk, f"{self.path}/{CLEAN_SHUTDOWN}", marker, sync=True)
                 self._disk.sync_directory(self.path)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ottla.log.errors import LogDirectoryFailed
+from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
 from ottla.testing.simulation.disk import SimulatedDisk
 from ottla.wire.api.k01_fetch import FetchRequest, PartitionToFetch, TopicToFetch
 from ottla.wire.api.k20_delete_topics import DeleteTopicsRequest
@@ -196,3 +197,52 @@ def test_a_stop_comes_to_its_end_under_load_and_answers_what_it_took(tell: Tell)
 
     tell(story)
     assert set(answered) == {0}
+
+
+def test_creating_many_partitions_gives_way_to_others(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        turns = 0
+
+        async def other_work() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += bool(broker.node.cluster._lock.locked())
+
+        other = asyncio.create_task(other_work())
+        topics = [NewTopic("many", 1000, 1)]
+        node = broker.node
+        await node.cluster.submit(
+            lambda image: decide_create_topics(image, node.resolver, topics, node.entropy)
+        )
+        other.cancel()
+        assert turns >= 20
+
+    tell(story)
+
+
+def test_a_checkpoint_under_way_never_replaces_a_newer_one(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        [directory] = broker.node.log_directories
+        older = directory.take_checkpoint()
+        assert (await broker.produce(client, "t", b"v")).error_code == 0
+        directory.checkpoint()
+        newer = broker.disk.read_file("/data/replication-offset-checkpoint")
+        directory.write_checkpoint(older)
+        directory.checkpointed(older)
+        assert broker.disk.read_file("/data/replication-offset-checkpoint") == newer
+        assert broker.node.partitions.get("t", 0).log.checkpointed_offset == 1
+
+    tell(story)
+
+
+def test_checkpoints_are_written_beside_the_event_loop(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        assert (await broker.produce(client, "t", b"v")).error_code == 0
+        await asyncio.sleep(2)
+        assert b"t 0 1" in broker.disk.read_file("/data/recovery-point-offset-checkpoint")
+        assert broker.node.partitions.get("t", 0).log.checkpointed_offset == 1
+
+    tell(story, settings={"log.flush.offset.checkpoint.interval.ms": "1000"})
