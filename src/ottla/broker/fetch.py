@@ -138,6 +138,8 @@ def _read(
     result.log_start_offset = log.log_start_offset
     if wanted.last_fetched_epoch >= 0:
         epoch, end_offset = log.end_offset_for_epoch(wanted.last_fetched_epoch)
+        if epoch < 0:
+            raise ProtocolError(ErrorCode.OFFSET_OUT_OF_RANGE, "the fetched epoch is not known")
         if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
             result.diverging_epoch = (epoch, end_offset)
             return
@@ -210,14 +212,20 @@ class ParkedFetch:
         self._retry_is_due = False
         if self.future.done():
             return
-        results = read_partitions(self._partitions, self._turn.wanted, self._limits)
-        if self._limits.satisfied_by(results):
-            self.future.set_result(self._respond(self._turn, results))
+        self._answer_if(self._limits.satisfied_by)
 
     def _finish(self) -> None:
         if not self.future.done():
+            self._answer_if(lambda results: True)
+
+    def _answer_if(self, is_due: Callable[[Sequence[PartitionResult]], bool]) -> None:
+        try:
             results = read_partitions(self._partitions, self._turn.wanted, self._limits)
-            self.future.set_result(self._respond(self._turn, results))
+            if is_due(results):
+                self.future.set_result(self._respond(self._turn, results))
+        except Exception as error:
+            # Unanswered, the connection would wait for ever.
+            self.future.set_exception(error)
 
     def _stop(self, _: asyncio.Future[Any]) -> None:
         if self._timer is not None:

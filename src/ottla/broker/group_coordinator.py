@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,11 +11,14 @@ from ottla.broker.partition import Partition
 from ottla.broker.steady_time import SteadyTime
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.metadata.image import ClusterImage
+from ottla.wire.errors import ProtocolError
 
 # The coordinator's core is imported with its first use: a broker without groups starts sooner.
 if TYPE_CHECKING:
     from ottla.broker.group_shard import ShardRuntime
     from ottla.coordination.groups.commands import Command
+
+_logger = logging.getLogger(__name__)
 
 # Makes a command of the future that its reply will complete.
 MakeCommand = Callable[["asyncio.Future[Any]"], "Command"]
@@ -93,7 +97,10 @@ class GroupCoordinator:
     async def load_all(self) -> None:
         """Load every shard: sessions of members from before a restart begin to run out."""
         for index in range(self.partition_count):
-            await self._shard(index).ready()
+            try:
+                await self._shard(index).ready()
+            except ProtocolError as error:
+                _logger.error("can't load the groups of shard %d: %s", index, error)
 
     def follow(self, before: ClusterImage, after: ClusterImage) -> None:
         """Forget the offsets of topics that are gone."""
@@ -108,7 +115,11 @@ class GroupCoordinator:
         from ottla.coordination.groups.commands import TopicsDeleted
 
         for index in range(self.partition_count):
-            self._shard(index).submit_when_ready(TopicsDeleted(gone))
+            try:
+                self._shard(index).submit_when_ready(TopicsDeleted(gone))
+            except ProtocolError as error:
+                # One that is offline must not keep the others from forgetting.
+                _logger.error("shard %d keeps offsets of deleted topics: %s", index, error)
 
     def stop(self) -> None:
         """Stop all timers; nothing is decided any more."""
@@ -121,5 +132,8 @@ class GroupCoordinator:
         partition = self._topic.partition(index)
         shard = self._shards.get(index)
         if shard is None or shard.partition is not partition:
+            if shard is not None:
+                # The topic was deleted and is there again.
+                shard.stop()
             shard = self._shards[index] = ShardRuntime(partition, self._settings, self._time)
         return shard

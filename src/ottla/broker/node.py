@@ -49,10 +49,12 @@ from ottla.metadata.controller.delete_topics import decide_purge_topic
 from ottla.metadata.controller.producer_ids import decide_allocate_producer_ids
 from ottla.metadata.image import EMPTY_IMAGE, ClusterImage, Endpoint
 from ottla.metadata.store.interface import MetadataStore
+from ottla.metadata.topic_names import GROUP_METADATA_TOPIC, is_internal
 from ottla.ports.clock import Clock, SystemClock
 from ottla.ports.disk import Disk, SystemDisk
 from ottla.ports.entropy import Entropy, SystemEntropy
 from ottla.ports.net import Address, Listener, Net, SystemNet
+from ottla.wire.errors import ProtocolError
 
 __all__ = ["BrokerNode", "Node", "StartError"]
 
@@ -163,10 +165,17 @@ class BrokerNode:
 
     async def create_topics_on_demand(self, names: Sequence[str]) -> None:
         """Create topics because a client named them; what can't be created stays unknown."""
-        topics = [NewTopic(name) for name in names]
-        await self.cluster.submit(
-            lambda image: decide_create_topics(image, self.resolver, topics, self.entropy)
-        )
+        try:
+            if GROUP_METADATA_TOPIC in names:
+                # With the settings its owner needs: with the defaults for topics, groups would
+                # lose their offsets after a week.
+                await self.groups.ensure_topic()
+            topics = [NewTopic(name) for name in names if not is_internal(name)]
+            await self.cluster.submit(
+                lambda image: decide_create_topics(image, self.resolver, topics, self.entropy)
+            )
+        except ProtocolError as error:
+            _logger.warning("can't create %s on demand: %s", ", ".join(names), error)
 
     def storage_failed(self, partition: Partition, error: Exception) -> None:
         """A disk failed: its log directory is offline."""

@@ -1,0 +1,65 @@
+"""The topic of the group coordinator: made as it needs it, deleted, and there again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ottla.metadata.topic_names import GROUP_METADATA_TOPIC
+from ottla.wire.api.k03_metadata import MetadataRequest, TopicToDescribe
+from ottla.wire.api.k08_offset_commit import OffsetCommitRequest, PartitionToCommit, TopicToCommit
+from ottla.wire.api.k11_join_group import JoinGroupRequest, JoinProtocol
+from ottla.wire.api.k20_delete_topics import DeleteTopicsRequest
+
+Tell = Callable[..., None]
+
+
+def commit(offset: int) -> OffsetCommitRequest:
+    wanted = PartitionToCommit(partition_index=0, committed_offset=offset, committed_metadata="")
+    topics = [TopicToCommit(name="t", partitions=[wanted])]
+    return OffsetCommitRequest(group_id="g", topics=topics)
+
+
+def join() -> JoinGroupRequest:
+    return JoinGroupRequest(
+        group_id="g",
+        session_timeout_ms=10_000,
+        rebalance_timeout_ms=60_000,
+        member_id="",
+        protocol_type="consumer",
+        protocols=[JoinProtocol(name="range", metadata=b"")],
+    )
+
+
+def test_asking_for_its_metadata_makes_the_offsets_topic_as_the_coordinator_needs_it(
+    tell: Tell,
+) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        names = [GROUP_METADATA_TOPIC, "__transaction_state"]
+        topics = [TopicToDescribe(name=name) for name in names]
+        await client.ask(MetadataRequest(topics=topics), 5)
+        image = broker.node.cluster.image
+        assert list(image.topics) == [GROUP_METADATA_TOPIC]
+        assert len(image.topics[GROUP_METADATA_TOPIC].partitions) == 50
+        partition = broker.node.partitions.get(GROUP_METADATA_TOPIC, 0)
+        assert partition.settings.is_compacted
+        assert not partition.settings.deletes_old_segments
+
+    tell(story)
+
+
+def test_groups_begin_anew_when_the_offsets_topic_was_deleted(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        assert (await client.ask(commit(1), 8)).topics[0].partitions[0].error_code == 0
+        other = await broker.connect()
+        parked = other.ask(join(), 3)
+        await asyncio.sleep(0.1)
+        delete = DeleteTopicsRequest(topic_names=[GROUP_METADATA_TOPIC], timeout_ms=1000)
+        await client.ask(delete, 5)
+        assert (await client.ask(commit(2), 8)).topics[0].partitions[0].error_code == 0
+        answer = await asyncio.wait_for(parked, 30)
+        assert answer.error_code != 0
+
+    tell(story)
