@@ -185,6 +185,7 @@ class BrokerNode:
         self.partitions.fail_directory(directory, failure)
         has_first_failed = directory is self._directories[0]
         if has_first_failed or all(each.failure is not None for each in self._directories):
+            _logger.error("the broker can't go on without %s and stops", directory.path)
             self.failed.set()
 
     def _watch_directories(self) -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ottla.broker.node import BrokerNode
 
 
+# What every topic needs that is its owner's memory.
+INTERNAL_TOPIC_SETTINGS = {"cleanup.policy": "compact", "compression.type": "producer"}
+
+
 class InternalOffsetsTopic:
     """Where the group coordinator keeps its state; see ``OffsetsTopic``."""
 
@@ -40,8 +44,7 @@ class InternalOffsetsTopic:
                     len(broker.cluster.image.active_brokers()),
                 ),
                 configs=(
-                    ("cleanup.policy", "compact"),
-                    ("compression.type", "producer"),
+                    *INTERNAL_TOPIC_SETTINGS.items(),
                     ("segment.bytes", str(config.integer("offsets.topic.segment.bytes"))),
                 ),
             )

@@ -11,15 +11,17 @@ from collections.abc import Iterable, Sequence
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.configuration import BrokerConfiguration
+from ottla.broker.offsets_topic import INTERNAL_TOPIC_SETTINGS
 from ottla.log.config import LogConfig
 from ottla.log.directory import LogDirectory, read_meta_properties
 from ottla.log.errors import DirectoryLocked, DirectoryRefused, ForeignDirectory, LogDirectoryFailed
 from ottla.metadata.controller.brokers import decide_bootstrap
 from ottla.metadata.decoding import CorruptEntryError
-from ottla.metadata.image import ClusterImage, PartitionImage
-from ottla.metadata.records import MetadataRecord, PartitionChanged, TopicCreated
+from ottla.metadata.image import ClusterImage, ConfigResource, PartitionImage, ResourceType
+from ottla.metadata.records import ConfigChanged, MetadataRecord, PartitionChanged, TopicCreated
 from ottla.metadata.store.interface import MetadataStore, MetadataStoreError
 from ottla.metadata.store.sqlite import FILE_NAME, SqliteMetadataStore
+from ottla.metadata.topic_names import is_internal
 from ottla.metadata.uuids import format_uuid
 from ottla.ports.disk import Disk
 from ottla.ports.entropy import Entropy
@@ -241,6 +243,10 @@ def _next_leader_epochs(image: ClusterImage) -> Iterable[MetadataRecord]:
             )
 
 
+# By the defaults, a topic that was compacted, or had a longer retention, would lose its old data.
+_KEEP_EVERYTHING = {"retention.ms": "-1"}
+
+
 def _adopted_topics(
     directories: Sequence[LogDirectory], node_id: int, entropy: Entropy
 ) -> Iterable[MetadataRecord]:
@@ -255,8 +261,17 @@ def _adopted_topics(
                 topic_ids[name.topic] = log.topic_id
     for topic, epochs in sorted(topics.items()):
         topic_id = topic_ids.get(topic) or entropy.uuid()
-        _logger.warning("adopting topic %s with its data; its settings are the defaults", topic)
         yield TopicCreated(topic, topic_id)
+        if is_internal(topic):
+            settings = INTERNAL_TOPIC_SETTINGS
+        else:
+            _logger.warning(
+                "adopting topic %s with its data; its settings are not known: nothing of it is "
+                "deleted until its retention.ms is set or deleted",
+                topic,
+            )
+            settings = _KEEP_EVERYTHING
+        yield ConfigChanged(ConfigResource(ResourceType.TOPIC, topic), settings)
         for index in range(max(epochs) + 1):
             partition = PartitionImage(
                 replicas=(node_id,),

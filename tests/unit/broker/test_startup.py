@@ -17,6 +17,7 @@ from ottla.broker.node import BrokerNode, StartError
 from ottla.broker.open_files import max_connections_within, raise_open_file_limit
 from ottla.broker.startup import directory_error
 from ottla.log.errors import LogDirectoryFailed
+from ottla.metadata.topic_names import GROUP_METADATA_TOPIC
 
 
 def start_error(settings: Mapping[str, str]) -> StartError:
@@ -142,3 +143,37 @@ def test_an_unlimited_hard_limit_that_can_not_be_had(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(resource, "getrlimit", lambda which: (256, resource.RLIM_INFINITY))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert raise_open_file_limit() == 256
+
+
+def test_nothing_of_adopted_topics_is_deleted(tmp_path: pathlib.Path) -> None:
+    """A directory with logs and without our metadata, as Apache Kafka leaves one."""
+    settings = {"listeners": "PLAINTEXT://127.0.0.1:0", "log.dirs": str(tmp_path)}
+
+    async def main() -> None:
+        node = BrokerNode(configuration_of(settings, origin="test"))
+        await node.start()
+        try:
+            await node.create_topics_on_demand(["old", GROUP_METADATA_TOPIC])
+            offsets = node.partitions.find(GROUP_METADATA_TOPIC, 0)
+            assert offsets.settings.is_compacted
+            assert not offsets.settings.deletes_old_segments
+        finally:
+            await node.stop()
+
+    asyncio.run(main())
+    for path in tmp_path.glob("metadata.sqlite*"):
+        path.unlink()
+
+    async def adopt() -> None:
+        node = BrokerNode(configuration_of(settings, origin="test"))
+        await node.start()
+        try:
+            old = node.partitions.find("old", 0)
+            assert old.settings.log.retention_ms == -1
+            offsets = node.partitions.find(GROUP_METADATA_TOPIC, 0)
+            assert offsets.settings.is_compacted
+            assert not offsets.settings.deletes_old_segments
+        finally:
+            await node.stop()
+
+    asyncio.run(adopt())
