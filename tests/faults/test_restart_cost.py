@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 SEGMENT_BYTES = 8 * MIB
 SEGMENTS = 8
 # Python's modules, the metadata, the last batches of each log.
-STARTING_READS_BYTES = 12 * MIB
+STARTING_READS_BYTES = 20 * MIB
 MakeBroker = Callable[..., BrokerProcess]
 
 
