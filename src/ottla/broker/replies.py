@@ -198,7 +198,11 @@ def _duplicate_socket(transport: asyncio.Transport) -> socket.socket | None:
     original = transport.get_extra_info("socket")
     if original is None or transport.get_extra_info("sslcontext") or not hasattr(os, "sendfile"):
         return None
-    duplicate = socket.socket(fileno=os.dup(original.fileno()))
+    try:
+        duplicate = socket.socket(fileno=os.dup(original.fileno()))
+    except OSError:
+        # Too many open files: what is read into memory needs none.
+        return None
     duplicate.setblocking(False)
     return duplicate
 

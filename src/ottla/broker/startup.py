@@ -256,7 +256,8 @@ def _adopted_topics(
     for directory in directories:
         for name, log in directory.partitions.items():
             partitions = topics.setdefault(name.topic, {})
-            partitions[name.partition] = max(log.leader_epochs.latest_epoch, 0)
+            # This is a new leadership, and nobody knows how the last one ended (KIP-101).
+            partitions[name.partition] = log.leader_epochs.latest_epoch + 1
             if log.topic_id is not None:
                 topic_ids[name.topic] = log.topic_id
     for topic, epochs in sorted(topics.items()):

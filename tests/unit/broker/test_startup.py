@@ -169,6 +169,7 @@ def test_nothing_of_adopted_topics_is_deleted(tmp_path: pathlib.Path) -> None:
         await node.start()
         try:
             old = node.partitions.find("old", 0)
+            assert old.leader_epoch == old.log.leader_epochs.latest_epoch + 1
             assert old.settings.log.retention_ms == -1
             offsets = node.partitions.find(GROUP_METADATA_TOPIC, 0)
             assert offsets.settings.is_compacted
