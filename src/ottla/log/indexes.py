@@ -134,6 +134,15 @@ class OffsetIndex:
             return self._entry(self.file.entry(self.file.length - 1)[0])
         return self.base_offset, 0
 
+    def position_from_end(self, count: int) -> int:
+        """Where the batch of the last entry but ``count`` starts; 0 when there are fewer."""
+        number = len(self) - count
+        if number < 0:
+            return 0
+        stored = self.file.length
+        packed = self._recent[number - stored] if number >= stored else self.file.entry(number)[0]
+        return packed & _POSITION_MASK
+
     def floor(self, offset: int) -> int:
         """A position at or before the batch that contains ``offset``, as late as is known."""
         key = (offset - self.base_offset) << 32 | _POSITION_MASK

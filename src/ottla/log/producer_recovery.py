@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ottla.log.producers import Producers
+from ottla.log.producers import BATCHES_KEPT, KeptBatch, Producers
 from ottla.log.scan import iter_file_headers, parse_end_marker, read_batch
 from ottla.log.segment import Segment
 from ottla.log.snapshots import SnapshotFiles
 from ottla.records.batch import BatchHeader
+from ottla.records.errors import RecordsError
+
+# Some 64 KiB of small batches, or as many large ones: a start must not read much.
+_RECALLED_INDEX_ENTRIES = 16
 
 
 def restore_producers(
@@ -32,6 +36,7 @@ def restore_producers(
         producers.end_offset, known = latest
         for producer in known:
             producers.put(producer)
+        _recall_earlier_batches(producers, segments)
     else:
         producers.end_offset = end_offset if trust_missing else start_offset
     for number, segment in enumerate(segments):
@@ -42,6 +47,53 @@ def restore_producers(
             _replay_segment(producers, segment, end_offset)
     producers.end_offset = end_offset
     return producers
+
+
+def _recall_earlier_batches(producers: Producers, segments: Sequence[Segment]) -> None:
+    """Look up at the end of the log what a snapshot has no room for.
+
+    It keeps one batch of each producer, who may have five in flight: whose connection ended before
+    the acknowledgements were read repeats all of them, the oldest first.
+    """
+    if not len(producers):
+        return
+    end_offset = producers.end_offset
+    recalled: dict[int, list[KeptBatch]] = {}
+    # They may lie on both sides of the last roll.
+    for segment in [each for each in segments if each.base_offset < end_offset][-2:]:
+        segment.open_indexes()
+        position = segment.offset_index.position_from_end(_RECALLED_INDEX_ENTRIES)
+        try:
+            for _, header in iter_file_headers(segment.file, position, segment.size_bytes):
+                if header.base_offset >= end_offset:
+                    break
+                _recall(producers, header, recalled)
+        except RecordsError:
+            # Damaged below the recovery point: whoever reads these records finds that out.
+            recalled.clear()
+    for producer_id, batches in recalled.items():
+        producer = producers.get(producer_id)
+        if producer is not None:
+            producer.batches[:0] = batches[-(BATCHES_KEPT - 1) :]
+
+
+def _recall(
+    producers: Producers, header: BatchHeader, recalled: dict[int, list[KeptBatch]]
+) -> None:
+    if not header.is_idempotent or header.is_control:
+        return
+    producer = producers.get(header.producer_id)
+    if producer is None or producer.producer_epoch != header.producer_epoch:
+        return
+    if producer.batches and header.last_offset < producer.batches[0].first_offset:
+        batch = KeptBatch(
+            header.base_sequence,
+            header.last_sequence,
+            header.base_offset,
+            header.last_offset,
+            header.max_timestamp_ms,
+        )
+        recalled.setdefault(header.producer_id, []).append(batch)
 
 
 def _replay_segment(producers: Producers, segment: Segment, end_offset: int) -> None:

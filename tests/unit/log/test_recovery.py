@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ottla.log.errors import OutOfOrderSequence
 from ottla.log.scan import SCAN_CHUNK_BYTES
 from ottla.testing.memory_disk import MemoryDisk
 
@@ -151,3 +152,29 @@ def test_lost_leader_epochs_are_found_in_the_batches(under_test: Any) -> None:
     assert log.leader_epochs.entries == [(1, 0), (4, 2)]
     write(under_test.disk, under_test.path("leader-epoch-checkpoint"), b"0\n9\ntorn")
     assert under_test.reopen(was_clean=False).leader_epochs.entries == [(1, 0), (4, 2)]
+
+
+@pytest.mark.parametrize("rolls", [False, True])
+def test_all_five_batches_in_flight_are_remembered_over_a_clean_stop(
+    rolls: bool, under_test: Any
+) -> None:
+    # A producer's snapshot has room for its last batch only.
+    def batch(sequence: int) -> bytearray:
+        made: bytearray = under_test.batch(
+            b"value", producer_id=7, producer_epoch=0, base_sequence=sequence
+        )
+        return made
+
+    for sequence in range(9):
+        under_test.append(batch(sequence))
+        under_test.append(under_test.batch(b"another's"))
+    if rolls:
+        under_test.log.roll(now_ms=10_000)
+    under_test.log.close()
+    log = under_test.reopen(was_clean=True, recovery_point=under_test.log.log_end_offset)
+    for sequence in range(4, 9):
+        assert under_test.append(batch(sequence)) == (2 * sequence, 2 * sequence)
+    assert log.log_end_offset == 18
+    with pytest.raises(OutOfOrderSequence):
+        under_test.append(batch(3))
+    assert under_test.append(batch(9)) == (18, 18)
