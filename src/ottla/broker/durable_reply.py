@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ottla.broker.errors import error_code_of
 from ottla.broker.partition import Partition
-from ottla.wire.api.k00_produce import ProducedPartition, ProduceResponse
 from ottla.wire.errors import ErrorCode
 
 # Timeouts are seconds; replies that are late are looked for at this pace.
 _SWEEP_INTERVAL_S = 0.5
 
+if TYPE_CHECKING:
+    # Declarations are loaded with the first request: a broker starts sooner without.
+    from ottla.wire.api.k00_produce import ProducedPartition, ProduceResponse
+
 # A partition, the end of the records appended to it, and its part of the response.
-WaitingPartition = tuple[Partition, int, ProducedPartition]
+WaitingPartition = tuple[Partition, int, "ProducedPartition"]
 
 
 class DurableReply:

@@ -105,8 +105,10 @@ def _bind(address: Address) -> list[socket.socket]:
         OSError: a port is taken, or no address of the host can be bound.
     """
     # Looked up in place: a broker starts with it, and has nobody to serve yet.
+    host = address.host
     found = socket.getaddrinfo(
-        address.host or None,
+        # As bytes where that will do: for text Python loads its tables of international names.
+        (host.encode() if host.isascii() else host) or None,
         address.port,
         type=socket.SOCK_STREAM,
         flags=socket.AI_PASSIVE,
