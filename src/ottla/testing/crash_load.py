@@ -139,21 +139,13 @@ class IdempotentProducer(threading.Thread):
         for batch in self._pending:
             self._send(connection, batch)
         while self.failure is None and (self._pending or not self._stopping.is_set()):
-            try:
-                self._fill(connection, self._identity)
-            except ConnectionError:
-                # Answers that had come before the end are promises like any other.
-                while self._pending and self.failure is None:
-                    self._receive(connection)
-            else:
-                self._receive(connection)
+            # Answers not read yet are lost when sending fails: what they acknowledged is repeated.
+            while len(self._pending) < _MAX_IN_FLIGHT and not self._stopping.is_set():
+                batch = self._new_batch(self._identity)
+                self._pending.append(batch)
+                self._send(connection, batch)
+            self._receive(connection)
             self._stopping.wait(self._pause_seconds)
-
-    def _fill(self, connection: Connection, identity: ProducerIdentity) -> None:
-        while len(self._pending) < _MAX_IN_FLIGHT and not self._stopping.is_set():
-            batch = self._new_batch(identity)
-            self._pending.append(batch)
-            self._send(connection, batch)
 
     def _new_batch(self, identity: ProducerIdentity) -> _Batch:
         partition = self._random.randrange(self._partitions)
