@@ -43,6 +43,7 @@ from ottla.log.directory import Checkpoint, LogDirectory
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
 from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
+from ottla.metadata.controller.assign_directories import decide_assign_directories
 from ottla.metadata.controller.brokers import decide_broker_registration
 from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
 from ottla.metadata.controller.delete_topics import decide_purge_topic
@@ -306,7 +307,21 @@ class BrokerNode:
                 raise directory_error(directory.failure)
         self.cluster.listen(self.partitions.follow)
         self.cluster.listen(self._purge_deleted_topics)
+        self.cluster.listen(self._note_log_directories)
         self._purge_deleted_topics(EMPTY_IMAGE, image)
+        self._note_log_directories(EMPTY_IMAGE, image)
+
+    def _note_log_directories(self, before: ClusterImage, after: ClusterImage) -> None:
+        """Write down where new logs were put: a directory that is missing at a later start is
+        then missed, instead of its partitions being made anew, and empty."""
+        assignments = self.partitions.take_new_assignments()
+        if assignments:
+            node_id = self.configuration.node_id
+            self._run_in_background(
+                self.cluster.submit(
+                    partial(decide_assign_directories, broker_id=node_id, assignments=assignments)
+                )
+            )
 
     def _purge_deleted_topics(self, before: ClusterImage, after: ClusterImage) -> None:
         """Topics whose logs have been taken out of service need not be remembered any more."""

@@ -15,7 +15,9 @@ from ottla.log.errors import LogDirectoryFailed
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
 from ottla.metadata.config.resolve import ConfigResolver
+from ottla.metadata.controller.assign_directories import DirectoryAssignment
 from ottla.metadata.image import ClusterImage, PartitionImage, TopicImage
+from ottla.metadata.uuids import ZERO_UUID, format_uuid
 from ottla.ports.clock import Clock
 from ottla.ports.entropy import Entropy
 from ottla.wire.errors import ErrorCode, ProtocolError
@@ -55,6 +57,8 @@ class Partitions:
         self._topic_names: dict[uuid.UUID, str] = {}
         # Partitions without a log, because no disk could take one.
         self._unopened: dict[str, dict[int, LogDirectoryFailed]] = {}
+        self._missing_directories: set[uuid.UUID] = set()
+        self._new_assignments: list[DirectoryAssignment] = []
 
     def __iter__(self) -> Iterator[Partition]:
         for partitions in list(self._topics.values()):
@@ -215,13 +219,13 @@ class Partitions:
         try:
             log = self._find_log(name, topic.topic_id)
             if log is None:
+                self._check_assigned_directory(described)
                 log = self._create_log(name, topic.topic_id, settings)
             elif log.topic_id is None:
                 # Lost by a crash right after the topic's creation, or written before there were
                 # ids: without one, a later topic of this name would take over the records.
                 log.set_topic_id(topic.topic_id)
         except LogDirectoryFailed as failure:
-            _logger.error("%s can't be opened: %s", name, failure)
             self._unopened.setdefault(topic.name, {})[index] = failure
             return
         log.config = settings.log
@@ -235,6 +239,40 @@ class Partitions:
         )
         partition.isr = described.isr
         partitions[index] = partition
+        self._note_directory(topic.topic_id, index, described, log)
+
+    def _assigned_directory(self, described: PartitionImage) -> uuid.UUID:
+        own = described.replicas.index(self._resolver.node_id)
+        return described.directories[own]
+
+    def _check_assigned_directory(self, described: PartitionImage) -> None:
+        """A log that lay in a directory which isn't there now must not be replaced by an empty one.
+
+        Raises:
+            LogDirectoryFailed: the directory is not among those opened.
+        """
+        assigned = self._assigned_directory(described)
+        opened = {each.meta.directory_id for each in self._directories}
+        if assigned == ZERO_UUID or assigned in opened:
+            return
+        text = f"log directory {format_uuid(assigned)} is not among log.dirs"
+        if assigned not in self._missing_directories:
+            self._missing_directories.add(assigned)
+            _logger.error("%s: its partitions stay offline until it is", text)
+        raise LogDirectoryFailed(text)
+
+    def _note_directory(
+        self, topic_id: uuid.UUID, index: int, described: PartitionImage, log: PartitionLog
+    ) -> None:
+        directory = self._directory_of(log)
+        directory_id = None if directory is None else directory.meta.directory_id
+        if directory_id is not None and directory_id != self._assigned_directory(described):
+            self._new_assignments.append(DirectoryAssignment(topic_id, index, directory_id))
+
+    def take_new_assignments(self) -> list[DirectoryAssignment]:
+        """Where logs were put since the last call; the metadata is to know."""
+        taken, self._new_assignments = self._new_assignments, []
+        return taken
 
     def _create_log(
         self, name: TopicPartition, topic_id: uuid.UUID, settings: TopicSettings
@@ -246,7 +284,8 @@ class Partitions:
                 return directory.create_partition(
                     name, topic_id, settings.log, now_ms=self._clock.wall_ms()
                 )
-            except LogDirectoryFailed:
+            except LogDirectoryFailed as failure:
+                _logger.error("%s can't be created in %s: %s", name, directory.path, failure)
                 if directory.failure is None:
                     raise
 

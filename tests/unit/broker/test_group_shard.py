@@ -35,9 +35,7 @@ class Shards:
         settings = topic_settings(config, producer_id_expiration_ms=1000)
         disk = MemoryDisk()
         disk.make_directories("/data")
-        log = PartitionLog.create(
-            disk, f"/data/{NAME}", settings.log, NAME, uuid.uuid4(), now_ms=0
-        )
+        log = PartitionLog.create(disk, f"/data/{NAME}", settings.log, NAME, uuid.uuid4(), now_ms=0)
         self.partition = Partition(NAME, uuid.uuid4(), log, 0, settings, commit=None)
         self.time = SteadyTime(asyncio.get_running_loop(), 1_000_000)
 

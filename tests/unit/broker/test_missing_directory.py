@@ -1,0 +1,64 @@
+"""A log directory that is not there at the start is missed, never replaced by empty logs."""
+
+from __future__ import annotations
+
+import pathlib
+
+from ottla.records.encode import encode_batch
+from ottla.records.record import Record
+from ottla.testing import Broker
+from ottla.testing.protocol import Connection
+from ottla.testing.waiting import eventually
+from ottla.wire.api.k00_produce import PartitionToProduce, ProduceRequest, TopicToProduce
+from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
+from ottla.wire.errors import ErrorCode
+
+LATEST = -1
+PARTITIONS = range(4)
+
+
+def produce_one_to_each(broker: Broker) -> None:
+    batch = encode_batch([Record(0, 1, b"key", b"value")])
+    partitions = [PartitionToProduce(index=index, records=batch) for index in PARTITIONS]
+    request = ProduceRequest(
+        acks=-1,
+        timeout_ms=10_000,
+        topic_data=[TopicToProduce(name="orders", partition_data=partitions)],
+    )
+    with Connection(broker.bootstrap_servers) as connection:
+        connection.ask(request, 9)
+
+
+def ends(broker: Broker) -> dict[int, tuple[int, int]]:
+    """Error code and end offset of each partition."""
+    partitions = [PartitionToList(partition_index=index, timestamp=LATEST) for index in PARTITIONS]
+    request = ListOffsetsRequest(
+        replica_id=-1, topics=[TopicToList(name="orders", partitions=partitions)]
+    )
+    with Connection(broker.bootstrap_servers) as connection:
+        [topic] = connection.ask(request, 5).topics
+    return {each.partition_index: (each.error_code, each.offset) for each in topic.partitions}
+
+
+def test_partitions_of_a_missing_directory_are_offline_until_it_is_back(
+    tmp_path: pathlib.Path,
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    both = Broker(first, config={"log.dirs": f"{first},{second}"})
+    with both:
+        both.create_topic("orders", len(PARTITIONS))
+        produce_one_to_each(both)
+        eventually(lambda: ends(both) == dict.fromkeys(PARTITIONS, (0, 1)), what="all is there")
+    in_second = {
+        int(path.name.rpartition("-")[2]) for path in second.iterdir() if "orders" in path.name
+    }
+    assert 0 < len(in_second) < len(PARTITIONS)
+
+    with Broker(first, config={"log.dirs": str(first)}) as without:
+        offline = (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+        assert ends(without) == {
+            index: offline if index in in_second else (0, 1) for index in PARTITIONS
+        }
+
+    with Broker(first, config={"log.dirs": f"{first},{second}"}) as again:
+        assert ends(again) == dict.fromkeys(PARTITIONS, (0, 1))
