@@ -33,6 +33,7 @@ from ottla.wire.api.k03_metadata import MetadataRequest
 from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest
 from ottla.wire.api.k11_join_group import JoinGroupRequest, JoinProtocol
 from ottla.wire.api.k12_heartbeat import HeartbeatRequest
+from ottla.wire.api.k16_list_groups import ListGroupsRequest
 from ottla.wire.errors import ErrorCode
 from ottla.wire.frames import encode_request
 
@@ -390,3 +391,13 @@ def test_five_thousand_partitions_in_one_request(broker: BrokerProcess, watch: W
     codes = [each.error_code for each in topic.partition_responses]
     assert codes == [0] + [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 4999
     assert watch.grown_bytes < 50 * MIB
+
+
+def test_connections_with_very_long_client_ids(broker: BrokerProcess, watch: Watch) -> None:
+    greeting = encode_request(ListGroupsRequest(), 4, correlation_id=1, client_id="x" * 32_000)
+    count = 1000
+    with connections(broker, count) as greedy:
+        for connection in greedy:
+            connection.sendall(greeting)
+            assert connection.recv(4096)
+        assert watch.grown_bytes / count < 8 * 1024

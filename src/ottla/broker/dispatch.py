@@ -36,6 +36,8 @@ _CORRELATION_ID_BYTES = 4
 # Before it: API key, API version, correlation id; from it on the client id and its length.
 _AFTER_CORRELATION_ID = 8
 _LENGTH_BYTES = 2
+# A longer client id is decoded each time: an idle connection shall not keep 64 KiB.
+_MAX_KNOWN_CLIENT_ID_BYTES = 256
 
 
 class RequestContext:
@@ -279,9 +281,10 @@ def _read_header(frame: memoryview, api: _Api, session: Session) -> tuple[str | 
     header, position = frames.RequestHeader.decode(frame)
     size = len((header.client_id or "").encode())
     end = _AFTER_CORRELATION_ID + _LENGTH_BYTES + size
-    session.known_header = KnownHeader(
-        bytes(frame[_AFTER_CORRELATION_ID:end]), end, header.client_id
-    )
+    if size <= _MAX_KNOWN_CLIENT_ID_BYTES:
+        session.known_header = KnownHeader(
+            bytes(frame[_AFTER_CORRELATION_ID:end]), end, header.client_id
+        )
     return header.client_id, position
 
 
