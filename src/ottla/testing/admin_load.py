@@ -197,7 +197,9 @@ class AdminLoad(threading.Thread):
 
     def _is_done(self, error_code: int) -> bool:
         code = ErrorCode(error_code)
-        if code is not ErrorCode.NONE and not code.retriable:
+        # UNKNOWN_SERVER_ERROR: the metadata's disk has just lost its power. Nothing is promised.
+        refused = code not in (ErrorCode.NONE, ErrorCode.UNKNOWN_SERVER_ERROR)
+        if refused and not code.retriable:
             self.failure = f"a change was answered with {code.name}"
         return code is ErrorCode.NONE
 
