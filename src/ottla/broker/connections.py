@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ class Connections:
         max_per_host: the same per client address (``max.connections.per.ip``).
         max_idle_ms: a connection without traffic for this long is closed
             (``connections.max.idle.ms``; negative: never).
-        on_closed: told of each session that ended.
+        send_buffer_bytes: the sockets' send buffers; negative leaves them to the system, which
+            grows them beyond what fits the processor's cache.
+        receive_buffer_bytes: the same for what is received.
     """
 
     def __init__(
@@ -35,13 +38,16 @@ class Connections:
         max_connections: int,
         max_per_host: int,
         max_idle_ms: int,
-        on_closed: Callable[[Session], None],
+        send_buffer_bytes: int = -1,
+        receive_buffer_bytes: int = -1,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._max_connections = max_connections
         self._max_per_host = max_per_host
         self._max_idle_ms = max_idle_ms
-        self._on_closed = on_closed
+        self._send_buffer_bytes = send_buffer_bytes
+        self._receive_buffer_bytes = receive_buffer_bytes
+        self._unflushed: list[Session] = []
         self._sessions: set[Session] = set()
         self._per_host: Counter[str] = Counter()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -81,7 +87,27 @@ class Connections:
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
-        self._on_closed(session)
+
+    def flush_soon(self, session: Session) -> None:
+        """Send the session's replies at the end of the loop's iteration: those that one group
+        commit releases leave together."""
+        if not self._unflushed:
+            self._loop.call_soon(self._flush)
+        self._unflushed.append(session)
+
+    def set_buffers(self, connection: socket.socket) -> None:
+        """Give a new connection the configured buffers."""
+        for option, size_bytes in (
+            (socket.SO_SNDBUF, self._send_buffer_bytes),
+            (socket.SO_RCVBUF, self._receive_buffer_bytes),
+        ):
+            if size_bytes >= 0:
+                connection.setsockopt(socket.SOL_SOCKET, option, size_bytes)
+
+    def _flush(self) -> None:
+        sessions, self._unflushed = self._unflushed, []
+        for session in sessions:
+            session.flush()
 
     def stop_reading(self) -> None:
         """Begin no more requests; those that have begun go on."""

@@ -354,7 +354,8 @@ class BrokerNode:
             ),
             max_per_host=config.integer("max.connections.per.ip"),
             max_idle_ms=config.integer("connections.max.idle.ms"),
-            on_closed=lambda session: None,
+            send_buffer_bytes=config.integer("socket.send.buffer.bytes"),
+            receive_buffer_bytes=config.integer("socket.receive.buffer.bytes"),
         )
 
     async def _allocate_producer_ids(self) -> range:

@@ -78,6 +78,7 @@ class Session(asyncio.BufferedProtocol):
         "_blocked",
         "_connections",
         "_executor",
+        "_is_in_turn",
         "_is_stopping",
         "_postponed",
         "_reader",
@@ -85,6 +86,7 @@ class Session(asyncio.BufferedProtocol):
         "_sender",
         "_transport",
         "_turn_left",
+        "_unsent",
         "_writing_paused",
         "client_host",
         "known_header",
@@ -110,6 +112,8 @@ class Session(asyncio.BufferedProtocol):
         self._is_stopping = False
         self._writing_paused = False
         self._turn_left = _REQUESTS_PER_TURN
+        self._is_in_turn = False
+        self._unsent: list[bytes] = []
         self._postponed: bytes | None = None
         self.listener_name = listener_name
         self.client_host = ""
@@ -123,6 +127,9 @@ class Session(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         local = transport.get_extra_info("sockname")
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            self._connections.set_buffers(connection)
         self.client_host = peer[0] if peer else "unknown"
         self.local_host = local[0] if local else ""
         self._transport.set_write_buffer_limits(UNSENT_HIGH_BYTES, UNSENT_LOW_BYTES)
@@ -146,12 +153,16 @@ class Session(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self.last_active = self._connections.now()
         self._turn_left = _REQUESTS_PER_TURN
+        self._is_in_turn = True
         try:
             self._reader.received(nbytes, self._on_frame)
         except (FrameRefusedError, ProtocolError) as error:
             self.refuse(error)
         except Exception:
             self._fail()
+        self._is_in_turn = False
+        if self._unsent:
+            self.flush()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -255,15 +266,16 @@ class Session(asyncio.BufferedProtocol):
         """Go on with what arrived meanwhile, then with the socket."""
         postponed, self._postponed = self._postponed, None
         self._turn_left = _REQUESTS_PER_TURN
+        self._is_in_turn = True
         try:
             if postponed is None or self._on_frame(memoryview(postponed)):
                 self._reader.resume(self._on_frame)
         except (FrameRefusedError, ProtocolError) as error:
             self.refuse(error)
-            return
         except Exception:
             self._fail()
-            return
+        self._is_in_turn = False
+        self.flush()
         if not self._blocked and self._transport is not None:
             self._transport.resume_reading()
 
@@ -282,15 +294,29 @@ class Session(asyncio.BufferedProtocol):
             return
         first = parts[0]
         if len(parts) == 1 and isinstance(first, bytes):
-            transport.write(first)
+            self._write(first)
             return
-        self.last_active = self._connections.now()
         if not contains_file_slice(parts):
-            transport.write(join(parts))
+            self._write(join(parts))
             return
+        self.flush()
+        self.last_active = self._connections.now()
         if self._sender is None:
             self._sender = FileSender(transport, self._sender_idle)
         self._sender.send(parts)
+
+    def _write(self, data: bytes) -> None:
+        """Send with the other replies of this turn, in one call to the system."""
+        if not self._is_in_turn and not self._unsent:
+            self._connections.flush_soon(self)
+        self._unsent.append(data)
+
+    def flush(self) -> None:
+        """Send what has been written."""
+        unsent, transport = self._unsent, self._transport
+        if unsent and transport is not None:
+            transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        unsent.clear()
 
     def _sender_idle(self) -> None:
         """The last file slice has left (or the connection failed)."""

@@ -26,6 +26,11 @@ class FakeTransport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 1) if name in ("peername", "sockname") else default
 
+    @property
+    def received(self) -> bytes:
+        """All that was written, in order."""
+        return b"".join(self.sent)
+
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
@@ -68,9 +73,7 @@ class Executor:
 class Wire:
     def __init__(self) -> None:
         memory = ReceiveMemory(1 << 20, lambda owner: None)
-        connections = Connections(
-            max_connections=10, max_per_host=10, max_idle_ms=-1, on_closed=lambda session: None
-        )
+        connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
         self.executor = Executor()
         self.session = Session(connections, self.executor, FrameReader(memory, 1000), "PLAINTEXT")
         self.transport = FakeTransport()
@@ -84,6 +87,7 @@ class Wire:
 
     def complete(self, payload: bytes) -> None:
         self.session.complete(self.executor.parked[payload], [payload])
+        self.session.flush()
 
 
 def in_a_loop(story: Callable[[Wire], None]) -> None:
@@ -99,7 +103,7 @@ def test_replies_leave_in_the_order_of_their_requests() -> None:
         wire.complete(b"produce2")
         assert wire.transport.sent == []
         wire.complete(b"produce1")
-        assert wire.transport.sent == [b"produce1", b"produce2", b"plain"]
+        assert wire.transport.received == b"produce1produce2plain"
 
     in_a_loop(story)
 
@@ -110,7 +114,7 @@ def test_a_fetch_sees_what_its_connection_produced_before() -> None:
         assert wire.executor.seen == [b"produce1"]
         wire.complete(b"produce1")
         assert wire.executor.seen == [b"produce1", b"fetch", b"produce2"]
-        assert wire.transport.sent == [b"produce1", b"fetch"]
+        assert wire.transport.received == b"produce1fetch"
 
     in_a_loop(story)
 
@@ -121,7 +125,7 @@ def test_a_parked_request_stops_its_connection_until_it_is_answered() -> None:
         assert wire.executor.seen == [b"park"]
         assert wire.transport.is_reading_paused
         wire.complete(b"park")
-        assert wire.transport.sent == [b"park", b"later"]
+        assert wire.transport.received == b"parklater"
         assert not wire.transport.is_reading_paused
 
     in_a_loop(story)
@@ -134,7 +138,7 @@ def test_a_client_that_does_not_read_is_not_read_from() -> None:
         assert wire.executor.seen == [b"one"]
         assert wire.transport.is_reading_paused
         wire.session.resume_writing()
-        assert wire.transport.sent == [b"one", b"two"]
+        assert wire.transport.received == b"onetwo"
         assert not wire.transport.is_reading_paused
 
     in_a_loop(story)
@@ -151,9 +155,17 @@ def test_one_that_pipelines_leaves_the_others_their_turn() -> None:
         for _ in range(len(requests)):
             await asyncio.sleep(0)
         assert not wire.transport.is_reading_paused
-        assert wire.transport.sent == requests
+        assert wire.transport.received == b"".join(requests)
 
     asyncio.run(story())
+
+
+def test_replies_of_one_turn_leave_in_one_call() -> None:
+    def story(wire: Wire) -> None:
+        wire.send(b"one", b"two", b"three")
+        assert wire.transport.sent == [b"onetwothree"]
+
+    in_a_loop(story)
 
 
 def test_a_request_without_an_answer_keeps_nobody_waiting() -> None:
