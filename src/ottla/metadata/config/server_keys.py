@@ -189,7 +189,8 @@ SERVER_KEYS: Mapping[str, ConfigKey] = table(
      "The first wait for a connection to another broker."),
     ("socket.listen.backlog.size", INT, "50", Range(1, None), MEDIUM, READ_ONLY,
      "How many connections may wait to be accepted."),
-    ("socket.receive.buffer.bytes", INT, "102400", None, HIGH, READ_ONLY,
+    # Kafka's default is 102400, which cuts a large request into many small reads.
+    ("socket.receive.buffer.bytes", INT, "-1", None, HIGH, READ_ONLY,
      "The receive buffer of client connections; -1 leaves it to the system."),
     ("socket.request.max.bytes", INT, "104857600", Range(1, None), HIGH, READ_ONLY,
      "The largest request a client may send."),
