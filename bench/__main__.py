@@ -6,9 +6,11 @@ import argparse
 import pathlib
 import sys
 import time
+from contextlib import nullcontext
 
 from bench import machine, report
 from bench.arena import FULL, QUICK, Arena
+from bench.memory_pages import FilledPageCache
 from bench.peers import kafka_version
 from bench.results import Row
 from bench.rows import ROWS
@@ -34,15 +36,24 @@ def main() -> int:
     effort = QUICK if options.quick else FULL
     rows: list[Row] = []
     begun = time.monotonic()
+    bystanders = machine.Bystanders()
     with Arena(options.directory, effort, with_kafka=with_kafka) as arena:
         circumstances = machine.describe(arena)
         title = f"Ottla beside Apache Kafka {kafka_version()}"
         print(report.heading(circumstances, title), _LEGEND, sep="\n\n", flush=True)
-        for name in options.rows or ROWS:
-            found = ROWS[name](arena)
-            rows += found
-            print(report.table(found), flush=True)
-    print(f"\n{report.summary(rows)}; {time.monotonic() - begun:.0f} s")
+        fills = arena.effort.fills_page_cache
+        with FilledPageCache(arena.directory) if fills else nullcontext():
+            for name in options.rows or ROWS:
+                found = ROWS[name](arena)
+                rows += found
+                print(report.table(found), flush=True)
+    circumstances["other processes meanwhile"] = f"{bystanders.percent():.1f} % of all cores"
+    print(
+        f"\n{report.summary(rows)}",
+        f"other processes took {circumstances['other processes meanwhile']}",
+        f"{time.monotonic() - begun:.0f} s in all",
+        sep="\n",
+    )
     if options.json is not None:
         report.write_json(options.json, circumstances, rows)
     return 0

@@ -46,10 +46,13 @@ class Effort:
     bulk_mebibytes: int
     starts: int
     idle_connections: int
+    fills_page_cache: bool
+    kafka_on_one_core: bool
+    """Whether Kafka is also measured on Ottla's core alone."""
 
 
-QUICK = Effort(1, 1.0, 0.5, 6.0, 256, 3, 2_000)
-FULL = Effort(3, 2.0, 1.0, 20.0, 512, 5, 8_000)
+QUICK = Effort(1, 0.5, 0.2, 5.0, 128, 1, 2_000, False, False)
+FULL = Effort(3, 1.0, 0.5, 20.0, 512, 5, 8_000, True, True)
 
 
 class Contestant(NamedTuple):
@@ -123,7 +126,8 @@ class Arena:
         if self.with_kafka:
             settings = FLUSH_EACH_APPEND if promise == DURABLE else {}
             kafka = self.kafka()
-            found.append(Contestant(KAFKA, kafka, self.server_cores, settings))
+            if self.effort.kafka_on_one_core:
+                found.append(Contestant(KAFKA, kafka, self.server_cores, settings))
             if self.all_cores != self.server_cores:
                 found.append(Contestant(KAFKA_ALL_CORES, kafka, self.all_cores, settings))
         return found

@@ -47,15 +47,6 @@ def append_mib_s(directory: pathlib.Path, mebibytes: int, cores: set[int]) -> fl
     return mebibytes / seconds
 
 
-def warm_pages(directory: pathlib.Path, mebibytes: int) -> None:
-    """Write and delete a file, so that a measurement that follows at once finds used pages.
-
-    A virtual machine gives free memory back to its host, and getting it again costs ten times as
-    much as the write itself: the figures would tell about the hypervisor.
-    """
-    append_mib_s(directory, mebibytes, os.sched_getaffinity(0))
-
-
 def fdatasync_ms(directory: pathlib.Path, size_bytes: int, cores: set[int]) -> list[float]:
     """Milliseconds for an append of so many bytes to reach the disk, many times."""
     block = os.urandom(size_bytes)

@@ -7,6 +7,7 @@ import pathlib
 import platform
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
@@ -42,6 +43,33 @@ def describe(arena: Arena) -> dict[str, str]:
         f"{_cores(arena.load_cores)}; Kafka also on all",
         "effort": str(arena.effort),
     }
+
+
+class Bystanders:
+    """How busy everybody else keeps the machine: a figure taken in a crowd says little."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._busy_before = _busy_seconds()
+        self._own_before = _own_seconds()
+
+    def percent(self) -> float:
+        """The share of all cores that neither we nor our servers, which have ended, took."""
+        cores = os.cpu_count() or 1
+        total = (time.monotonic() - self._begun) * cores
+        others = _busy_seconds() - self._busy_before - (_own_seconds() - self._own_before)
+        return max(0.0, others) / total * 100
+
+
+def _busy_seconds() -> float:
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _wait, interrupt, soft, steal = map(int, fields[:8])
+    return (user + nice + system + interrupt + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _processor() -> str:

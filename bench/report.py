@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.results import Row, Samples
 
-_NAME_WIDTH, _FIGURE_WIDTH, _RATIO_WIDTH = 48, 15, 8
+_NAME_WIDTH, _FIGURE_WIDTH, _RATIO_WIDTH = 58, 15, 8
 _HEADS = ("Ottla", "Kafka, 1 core", "Kafka, all")
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from bench import limits
 from bench.arena import PAGE_CACHE, PROMISES, Arena, Contestant, figures
 from bench.load import Connections, percentile
+from bench.memory_pages import warm_free_pages
 from bench.peers import topic_on
 from bench.requests import learn_shape, produce, single_record
 from bench.results import Better, Row
@@ -58,7 +59,7 @@ def _measure_beside_bulk(arena: Arena) -> list[Row]:
             topic_on(contestant.server, topic, partitions=2),
             _small_produces(contestant, topic) as load,
         ):
-            limits.warm_pages(arena.directory, _BULK_MEBIBYTES)
+            warm_free_pages(arena.directory, _BULK_MEBIBYTES)
             with _bulk_ingest(contestant, topic) as rates:
                 latencies = load.open_loop(
                     per_second=_PER_SECOND_BESIDE_BULK, seconds=_MEASURED_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench import limits
 from bench.arena import Arena
 from bench.echo import canned_replies_per_second
+from bench.memory_pages import warm_free_pages
 from bench.results import Better, Row, Samples
 
 _SECTION = "the machine (server's core; median)"
@@ -13,7 +14,7 @@ _SECTION = "the machine (server's core; median)"
 def measure(arena: Arena) -> list[Row]:
     mebibytes = arena.effort.bulk_mebibytes
     server, load = arena.server_cores, arena.load_cores
-    limits.warm_pages(arena.directory, mebibytes)
+    warm_free_pages(arena.directory, mebibytes)
     repeats = range(arena.effort.repeats + 2)
     loopback = [limits.loopback_mib_s(2 * mebibytes, server, load) for _ in repeats]
     append = [limits.append_mib_s(arena.directory, mebibytes, server) for _ in repeats]
