@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from bench.load import Connections
 from bench.peers import address_of
 from bench.requests import (
@@ -20,7 +21,6 @@ from bench.requests import (
     produce,
     single_record,
 )
-
 from ottla.testing import Broker
 
 

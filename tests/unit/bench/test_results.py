@@ -6,6 +6,7 @@ import json
 import pathlib
 
 import pytest
+
 from bench import report
 from bench.load import percentile
 from bench.results import Aim, Better, Row, Samples, at_least, at_most, percent_of
