@@ -6,11 +6,9 @@ import argparse
 import pathlib
 import sys
 import time
-from contextlib import nullcontext
 
 from bench import machine, report
 from bench.arena import FULL, QUICK, Arena
-from bench.memory_pages import FilledPageCache
 from bench.peers import kafka_version
 from bench.results import Row
 from bench.rows import ROWS
@@ -41,12 +39,10 @@ def main() -> int:
         circumstances = machine.describe(arena)
         title = f"Ottla beside Apache Kafka {kafka_version()}"
         print(report.heading(circumstances, title), _LEGEND, sep="\n\n", flush=True)
-        fills = arena.effort.fills_page_cache
-        with FilledPageCache(arena.directory) if fills else nullcontext():
-            for name in options.rows or ROWS:
-                found = ROWS[name](arena)
-                rows += found
-                print(report.table(found), flush=True)
+        for name in options.rows or ROWS:
+            found = ROWS[name](arena)
+            rows += found
+            print(report.table(found), flush=True)
     circumstances["other processes meanwhile"] = f"{bystanders.percent():.1f} % of all cores"
     print(
         f"\n{report.summary(rows)}",

@@ -46,13 +46,12 @@ class Effort:
     bulk_mebibytes: int
     starts: int
     idle_connections: int
-    fills_page_cache: bool
     kafka_on_one_core: bool
     """Whether Kafka is also measured on Ottla's core alone."""
 
 
-QUICK = Effort(1, 0.5, 0.2, 5.0, 128, 1, 2_000, False, False)
-FULL = Effort(3, 1.0, 0.5, 20.0, 512, 5, 8_000, True, True)
+QUICK = Effort(1, 0.5, 0.2, 5.0, 128, 1, 2_000, False)
+FULL = Effort(3, 1.0, 0.5, 20.0, 512, 5, 8_000, True)
 
 
 class Contestant(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bench import limits
 from bench.arena import DURABLE, OTTLA, PAGE_CACHE, PROMISES, Arena, Contestant, figures
 from bench.load import Connections
-from bench.memory_pages import warm_free_pages
 from bench.peers import topic_on
 from bench.requests import Request, batch_of, learn_shape, produce
 from bench.results import Row, Samples, at_least, percent_of
@@ -62,8 +61,9 @@ def _measure_one(
                 connections=CONNECTIONS,
                 in_flight=IN_FLIGHT,
             ) as load:
-                warm_free_pages(arena.directory, mebibytes)
-                appended = limits.append_mib_s(arena.directory, mebibytes, arena.server_cores)
+                appended = limits.settled_append_mib_s(
+                    arena.directory, mebibytes, arena.server_cores
+                )
                 if contestant.label == OTTLA:
                     appends.append(appended)
                 done = load.closed_loop(seconds=_LONGEST_SECONDS, max_requests=mebibytes)

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from bench import limits
 from bench.arena import PAGE_CACHE, PROMISES, Arena, Contestant, figures
 from bench.load import Connections, percentile
-from bench.memory_pages import warm_free_pages
 from bench.peers import topic_on
 from bench.requests import learn_shape, produce, single_record
 from bench.results import Better, Row
@@ -26,9 +25,9 @@ _PERCENTILES = ((50.0, "p50"), (99.0, "p99"), (99.9, "p99.9"))
 _PER_SECOND_BESIDE_BULK = 1000
 _BULK_CONNECTIONS, _BULK_IN_FLIGHT = 2, 2
 # What a second of it makes dirty stays below the kernel's limits.
-_BULK_SECONDS = 0.8
-_BULK_MEBIBYTES = 2200
-_MEASURED_SECONDS = 0.6
+_BULK_SECONDS = 0.7
+_BULK_MEBIBYTES = 1500
+_MEASURED_SECONDS = 0.5
 _REPORT = struct.Struct("d")
 
 
@@ -59,7 +58,7 @@ def _measure_beside_bulk(arena: Arena) -> list[Row]:
             topic_on(contestant.server, topic, partitions=2),
             _small_produces(contestant, topic) as load,
         ):
-            warm_free_pages(arena.directory, _BULK_MEBIBYTES)
+            limits.settled_append_mib_s(arena.directory, _BULK_MEBIBYTES, arena.server_cores)
             with _bulk_ingest(contestant, topic) as rates:
                 latencies = load.open_loop(
                     per_second=_PER_SECOND_BESIDE_BULK, seconds=_MEASURED_SECONDS
