@@ -33,6 +33,8 @@ _logger = logging.getLogger(__name__)
 _MAX_OVERLAPPING_REQUESTS = 128
 # How many requests of one connection are answered before the others have their turn.
 _REQUESTS_PER_TURN = 16
+# So many bytes take as long to append as a small request takes to answer, or longer.
+_BYTES_LIKE_A_REQUEST = 32 * 1024
 
 
 class Reply:
@@ -228,12 +230,16 @@ class Session(asyncio.BufferedProtocol):
         )
         if may_wait and self._must_wait():
             return False
-        return not self._has_had_its_turn()
+        return not self._has_had_its_turn(len(frame))
 
-    def _has_had_its_turn(self) -> bool:
-        """Whether it is the other connections' turn: one that pipelines must not starve them."""
-        self._turn_left -= 1
-        if self._turn_left:
+    def _has_had_its_turn(self, size_bytes: int) -> bool:
+        """Whether it is the other connections' turn: one that pipelines must not starve them.
+
+        The event loop would go on reading from a socket that is never empty; a large request is a
+        turn of its own.
+        """
+        self._turn_left -= 1 + size_bytes // _BYTES_LIKE_A_REQUEST
+        if self._turn_left > 0:
             return False
         self._block()
         asyncio.get_running_loop().call_soon(self._unblock)

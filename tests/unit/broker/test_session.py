@@ -71,19 +71,24 @@ class Executor:
 
 
 class Wire:
-    def __init__(self) -> None:
-        memory = ReceiveMemory(1 << 20, lambda owner: None)
+    def __init__(self, max_frame_bytes: int = 1000) -> None:
+        memory = ReceiveMemory(1 << 24, lambda owner: None)
         connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
         self.executor = Executor()
-        self.session = Session(connections, self.executor, FrameReader(memory, 1000), "PLAINTEXT")
+        self.session = Session(
+            connections, self.executor, FrameReader(memory, max_frame_bytes), "PLAINTEXT"
+        )
         self.transport = FakeTransport()
         self.session.connection_made(self.transport)
 
     def send(self, *payloads: bytes) -> None:
         data = b"".join(len(each).to_bytes(4, "big") + each for each in payloads)
-        buffer = self.session.get_buffer(-1)
-        buffer[: len(data)] = data
-        self.session.buffer_updated(len(data))
+        while data:
+            buffer = self.session.get_buffer(-1)
+            count = min(len(buffer), len(data))
+            buffer[:count] = data[:count]
+            data = data[count:]
+            self.session.buffer_updated(count)
 
     def complete(self, payload: bytes) -> None:
         self.session.complete(self.executor.parked[payload], [payload])
@@ -156,6 +161,17 @@ def test_one_that_pipelines_leaves_the_others_their_turn() -> None:
             await asyncio.sleep(0)
         assert not wire.transport.is_reading_paused
         assert wire.transport.received == b"".join(requests)
+
+    asyncio.run(story())
+
+
+def test_a_large_request_is_a_turn_of_its_own() -> None:
+    async def story() -> None:
+        wire = Wire(max_frame_bytes=1 << 20)
+        wire.send(b"x" * (1 << 20))
+        assert wire.transport.is_reading_paused
+        await asyncio.sleep(0)
+        assert not wire.transport.is_reading_paused
 
     asyncio.run(story())
 
