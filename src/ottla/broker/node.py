@@ -122,15 +122,12 @@ class BrokerNode:
     fetch_sessions: FetchSessions
     producer_ids: ProducerIds
     deadlines: Deadlines
+    fetch_max_bytes: int
 
     @property
     def config(self) -> BrokerConfig:
         """This broker's values as they are now."""
         return self.resolver.broker(self.cluster.image)
-
-    @property
-    def fetch_max_bytes(self) -> int:
-        return self.config.integer("fetch.max.bytes")
 
     @property
     def max_described_partitions(self) -> int:
@@ -340,6 +337,8 @@ class BrokerNode:
         )
         self.producer_ids = ProducerIds(self._allocate_producer_ids)
         self.deadlines = Deadlines()
+        # Asked for by every fetch, and nothing that changes at run time.
+        self.fetch_max_bytes = config.integer("fetch.max.bytes")
         self.groups = GroupCoordinator(
             InternalOffsetsTopic(self),
             self._group_settings(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ottla.broker.dispatch import WithSlices
@@ -38,7 +37,7 @@ def handle(
         turn = broker.fetch_sessions.begin(
             request.session_id,
             request.session_epoch,
-            list(_wanted(request, uses_topic_ids=uses_topic_ids)),
+            _wanted(request, uses_topic_ids=uses_topic_ids),
             _forgotten(request, uses_topic_ids=uses_topic_ids),
             now_ms=int(broker.connections.now() * 1000),
             uses_topic_ids=uses_topic_ids,
@@ -68,24 +67,26 @@ def _refuse_followers(request: FetchRequest) -> None:
         raise ProtocolError(ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
 
 
-def _wanted(request: FetchRequest, *, uses_topic_ids: bool) -> Iterable[WantedPartition]:
-    for topic in request.topics:
-        topic_key: TopicKey = topic.topic_id if uses_topic_ids else topic.topic
-        for wanted in topic.partitions:
-            yield WantedPartition(
-                (topic_key, wanted.partition),
-                wanted.fetch_offset,
-                wanted.partition_max_bytes,
-                wanted.current_leader_epoch,
-                wanted.last_fetched_epoch,
-            )
+def _wanted(request: FetchRequest, *, uses_topic_ids: bool) -> list[WantedPartition]:
+    return [
+        WantedPartition(
+            (topic.topic_id if uses_topic_ids else topic.topic, wanted.partition),
+            wanted.fetch_offset,
+            wanted.partition_max_bytes,
+            wanted.current_leader_epoch,
+            wanted.last_fetched_epoch,
+        )
+        for topic in request.topics
+        for wanted in topic.partitions
+    ]
 
 
-def _forgotten(request: FetchRequest, *, uses_topic_ids: bool) -> Iterable[PartitionKey]:
-    for topic in request.forgotten_topics_data:
-        topic_key: TopicKey = topic.topic_id if uses_topic_ids else topic.topic
-        for index in topic.partitions:
-            yield topic_key, index
+def _forgotten(request: FetchRequest, *, uses_topic_ids: bool) -> list[PartitionKey]:
+    return [
+        (topic.topic_id if uses_topic_ids else topic.topic, index)
+        for topic in request.forgotten_topics_data
+        for index in topic.partitions
+    ]
 
 
 def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse | WithSlices:
