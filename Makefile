@@ -44,7 +44,7 @@ peers: install ## Fetch the foreign clients and brokers the tests and benchmarks
 	@$(BIN)/python tools/peers.py
 
 bench: install peers ## Measure Ottla beside Apache Kafka and the machine's own limits
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ARGS)
 
 clean: ## Remove what the build and the tests left
 	rm -rf $(VENV) build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

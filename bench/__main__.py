@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import signal
 import sys
 import time
 
@@ -32,6 +33,8 @@ def main() -> int:
         print(f"without Apache Kafka: {missing}", file=sys.stderr)
     with_kafka = not (options.no_kafka or missing)
     effort = QUICK if options.quick else FULL
+    # Ended from outside, it must not leave its servers behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     rows: list[Row] = []
     begun = time.monotonic()
     bystanders = machine.Bystanders()
