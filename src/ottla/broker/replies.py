@@ -36,6 +36,8 @@ MAX_JOINED_BYTES = 256 * 1024
 UNSENT_HIGH_BYTES = 1024 * 1024
 UNSENT_LOW_BYTES = 256 * 1024
 _WARMING_PIECE_BYTES = 1024 * 1024
+# What Linux reads from a disk at once: neighbours within it are cached together.
+_READ_AHEAD_BYTES = 128 * 1024
 
 
 def contains_file_slice(parts: Parts) -> bool:
@@ -208,14 +210,16 @@ def _duplicate_socket(transport: asyncio.Transport) -> socket.socket | None:
 
 
 def _is_cached(part: FileSlice) -> bool:
-    """Whether the slice's ends are in the page cache, so that sending it won't wait for a disk."""
+    """Whether a slice is in the page cache, so that sending it won't wait for a disk: judged by its
+    last byte, and by its first where the two are far apart."""
     descriptor = part.fileno()
     if descriptor is None or _NO_WAIT is None:
         return True
     probe = bytearray(1)
     try:
-        os.preadv(descriptor, [probe], part.position, _NO_WAIT)
         os.preadv(descriptor, [probe], part.position + part.size_bytes - 1, _NO_WAIT)
+        if part.size_bytes > _READ_AHEAD_BYTES:
+            os.preadv(descriptor, [probe], part.position, _NO_WAIT)
     except BlockingIOError:
         return False
     except OSError:
