@@ -199,7 +199,7 @@ class Partitions:
         for index, described in enumerate(topic.partitions):
             partition = partitions.get(index)
             if partition is None:
-                self._open(partitions, topic, index, described, settings)
+                self._open(partitions, topic, index, settings, image)
                 if index % _OPENED_WITHOUT_PAUSE == _OPENED_WITHOUT_PAUSE - 1:
                     await asyncio.sleep(0)
             else:
@@ -212,18 +212,19 @@ class Partitions:
         partitions: dict[int, Partition],
         topic: TopicImage,
         index: int,
-        described: PartitionImage,
         settings: TopicSettings,
+        image: ClusterImage,
     ) -> None:
         name = TopicPartition(topic.name, index)
+        described = topic.partitions[index]
         try:
-            log = self._find_log(name, topic.topic_id)
+            log = self._find_log(name, topic.topic_id, image)
             if log is None:
                 self._check_assigned_directory(described)
                 log = self._create_log(name, topic.topic_id, settings)
-            elif log.topic_id is None:
-                # Lost by a crash right after the topic's creation, or written before there were
-                # ids: without one, a later topic of this name would take over the records.
+            elif log.topic_id != topic.topic_id:
+                # Lost by a crash right after the topic's creation, damaged, or written before there
+                # were ids: without its own, a later topic of this name would take the records over.
                 log.set_topic_id(topic.topic_id)
         except LogDirectoryFailed as failure:
             self._unopened.setdefault(topic.name, {})[index] = failure
@@ -289,15 +290,26 @@ class Partitions:
                 if directory.failure is None:
                     raise
 
-    def _find_log(self, name: TopicPartition, topic_id: uuid.UUID) -> PartitionLog | None:
+    def _find_log(
+        self, name: TopicPartition, topic_id: uuid.UUID, image: ClusterImage
+    ) -> PartitionLog | None:
         for directory in self._directories:
             log = directory.partitions.get(name)
             if log is None:
                 continue
             if log.topic_id in (None, topic_id):
                 return log
-            # The log of an earlier topic of that name, whose removal a crash cut short.
-            self._discard([self._take_out(directory, log)], 0)
+            if log.topic_id in image.deleted_topics:
+                # An earlier topic of that name, whose removal a crash cut short.
+                self._discard([self._take_out(directory, log)], 0)
+                continue
+            # Removed topics are remembered until their logs are gone: this is none of them.
+            _logger.error(
+                "%s/partition.metadata names another topic id, %s: it is damaged; keeping the log",
+                log.directory,
+                log.topic_id,
+            )
+            return log
         return None
 
     def _online_directories(self) -> list[LogDirectory]:

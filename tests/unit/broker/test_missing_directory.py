@@ -62,3 +62,16 @@ def test_partitions_of_a_missing_directory_are_offline_until_it_is_back(
 
     with Broker(first, config={"log.dirs": f"{first},{second}"}) as again:
         assert ends(again) == dict.fromkeys(PARTITIONS, (0, 1))
+
+
+def test_a_damaged_topic_id_costs_no_records(tmp_path: pathlib.Path) -> None:
+    with Broker(tmp_path) as broker:
+        broker.create_topic("orders", len(PARTITIONS))
+        produce_one_to_each(broker)
+    damaged = tmp_path / "orders-1" / "partition.metadata"
+    text = damaged.read_text()
+    swapped = "B" if text[-2] != "B" else "C"
+    damaged.write_text(text[:-2] + swapped + text[-1])
+    with Broker(tmp_path) as broker:
+        assert ends(broker) == dict.fromkeys(PARTITIONS, (0, 1))
+    assert damaged.read_text() == text
