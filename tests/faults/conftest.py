@@ -1,11 +1,13 @@
 """Faults: what a broker process survives. Every random choice comes from one printed seed.
 
-``pytest tests/faults --seed=N`` chooses the same again (threads still run as they like).
+Each test has a seed of its own, the same in every run; ``pytest tests/faults --seed=N`` gives all
+of them another, ``--seed=fresh`` a new one each (threads still run as they like).
 """
 
 from __future__ import annotations
 
 import secrets
+import zlib
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -18,9 +20,8 @@ from ottla.testing.raw_client import fixed_port
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seed",
-        type=int,
         default=None,
-        help="the seed of the fault tests' random choices; a fresh one unless given",
+        help="the seed of the fault tests' random choices: a number, or 'fresh' for new ones",
     )
 
 
@@ -29,7 +30,10 @@ def seed(request: pytest.FixtureRequest) -> int:
     """The test's seed; printed with a failure."""
     # Without a path on the command line this file is read too late for its option to be parsed.
     given = request.config.getoption("seed", default=None)
-    chosen: int = secrets.randbits(32) if given is None else given
+    if given is None:
+        chosen = zlib.crc32(request.node.nodeid.encode())
+    else:
+        chosen = secrets.randbits(32) if given == "fresh" else int(given)
     print(f"--seed={chosen}")
     return chosen
 
