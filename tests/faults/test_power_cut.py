@@ -5,7 +5,9 @@ A real ext4 on a loop device is shut down as the plug's pulling would: what was 
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -14,6 +16,7 @@ import pytest
 from ottla.testing.crash_drill import CrashDrill
 from ottla.testing.mounted_disk import LoopDisk, why_unavailable
 from ottla.testing.process import BrokerProcess
+from ottla.testing.waiting import eventually
 
 pytestmark = pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
 
@@ -27,8 +30,22 @@ def disk(tmp_path: pathlib.Path) -> Iterator[LoopDisk]:
         yield mounted
 
 
+def freeze(pid: int) -> None:
+    """Stop a process between two instructions, every thread of it."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+
+    def states() -> set[str]:
+        return {stat.read_text().rpartition(")")[2].split()[0] for stat in tasks.glob("*/stat")}
+
+    eventually(lambda: states() == {"T"}, what="every thread has stopped")
+
+
 def run_drill(broker: BrokerProcess, disk: LoopDisk, random: Random, cuts: int) -> None:
     def cut_power() -> None:
+        # All at the same instant: a broker that lived on could take an fdatasync for done which the
+        # dying file system never did, and tell its clients.
+        freeze(broker.pid)
         disk.shut_down()
         broker.kill()
         disk.unmount()
