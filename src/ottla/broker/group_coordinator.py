@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from ottla.broker.partition import Partition
+from ottla.broker.internal_topic import InternalTopic
 from ottla.broker.steady_time import SteadyTime
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.metadata.image import ClusterImage
@@ -15,7 +15,7 @@ from ottla.wire.errors import ProtocolError
 
 # The coordinator's core is imported with its first use: a broker without groups starts sooner.
 if TYPE_CHECKING:
-    from ottla.broker.group_shard import ShardRuntime
+    from ottla.broker.coordinator_shard import ShardRuntime
     from ottla.coordination.groups.commands import Command
 
 _logger = logging.getLogger(__name__)
@@ -24,34 +24,10 @@ _logger = logging.getLogger(__name__)
 MakeCommand = Callable[["asyncio.Future[Any]"], "Command"]
 
 
-class OffsetsTopic(Protocol):
-    """Where the coordinator keeps its state."""
-
-    def partition_count(self) -> int:
-        """Partitions of ``__consumer_offsets``; 0 before it exists."""
-        ...
-
-    async def create(self) -> None:
-        """Create the topic, unless it is there.
-
-        Raises:
-            ProtocolError: it can't be created.
-        """
-        ...
-
-    def partition(self, index: int) -> Partition:
-        """One of its partitions.
-
-        Raises:
-            ProtocolError: it is offline.
-        """
-        ...
-
-
 class GroupCoordinator:
     """All shards of this broker; each is loaded from its log when it is first needed."""
 
-    def __init__(self, topic: OffsetsTopic, settings: GroupSettings, time: SteadyTime) -> None:
+    def __init__(self, topic: InternalTopic, settings: GroupSettings, time: SteadyTime) -> None:
         self._topic = topic
         self._settings = settings
         self._time = time
@@ -127,7 +103,8 @@ class GroupCoordinator:
             shard.stop()
 
     def _shard(self, index: int) -> ShardRuntime:
-        from ottla.broker.group_shard import ShardRuntime
+        from ottla.broker.coordinator_shard import ShardRuntime
+        from ottla.coordination.groups.shard import GroupShard
 
         partition = self._topic.partition(index)
         shard = self._shards.get(index)
@@ -135,5 +112,10 @@ class GroupCoordinator:
             if shard is not None:
                 # The topic was deleted and is there again.
                 shard.stop()
-            shard = self._shards[index] = ShardRuntime(partition, self._settings, self._time)
+            shard = self._shards[index] = ShardRuntime(
+                partition,
+                lambda: GroupShard(self._settings),
+                self._time,
+                max_batch_bytes=self._settings.max_batch_bytes,
+            )
         return shard

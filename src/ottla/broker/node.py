@@ -20,8 +20,8 @@ from ottla.broker.fetch_sessions import FetchSessions
 from ottla.broker.frames import FrameReader
 from ottla.broker.group_commit import GroupCommit
 from ottla.broker.group_coordinator import GroupCoordinator
+from ottla.broker.internal_topic import InternalTopic
 from ottla.broker.maintenance import Maintenance
-from ottla.broker.offsets_topic import InternalOffsetsTopic
 from ottla.broker.open_files import max_connections_within, raise_open_file_limit
 from ottla.broker.partition import Partition
 from ottla.broker.partitions import Partitions
@@ -340,7 +340,7 @@ class BrokerNode:
         # Asked for by every fetch, and nothing that changes at run time.
         self.fetch_max_bytes = config.integer("fetch.max.bytes")
         self.groups = GroupCoordinator(
-            InternalOffsetsTopic(self),
+            InternalTopic(self, GROUP_METADATA_TOPIC, "offsets.topic"),
             self._group_settings(),
             SteadyTime(loop, self.clock.wall_ms()),
         )

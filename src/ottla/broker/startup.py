@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.configuration import BrokerConfiguration
-from ottla.broker.offsets_topic import INTERNAL_TOPIC_SETTINGS
+from ottla.broker.internal_topic import INTERNAL_TOPIC_SETTINGS
 from ottla.log.config import LogConfig
 from ottla.log.directory import LogDirectory, read_meta_properties
 from ottla.log.errors import DirectoryLocked, DirectoryRefused, ForeignDirectory, LogDirectoryFailed

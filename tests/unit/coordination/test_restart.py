@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from ottla.coordination.groups.classic import ClassicGroup
-from ottla.coordination.groups.group_log import SkippedRecord
 from ottla.coordination.groups.shard import GroupShard
-from ottla.coordination.outcome import CoordinatorRecord
+from ottla.coordination.outcome import CoordinatorRecord, SkippedRecord
 from ottla.wire.errors import ErrorCode
 from ottla.wire.group_records import (
     GroupMember,

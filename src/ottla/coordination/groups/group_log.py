@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ottla.coordination.groups.classic import ClassicGroup
 from ottla.coordination.groups.committed import CommittedOffset
-from ottla.coordination.outcome import CoordinatorRecord
+from ottla.coordination.outcome import CoordinatorRecord, SkippedRecord
 from ottla.wire.declare import ZERO_UUID
 from ottla.wire.errors import ProtocolError
 from ottla.wire.group_records import (
@@ -22,16 +22,6 @@ from ottla.wire.group_records import (
     encode_key,
     encode_value,
 )
-
-# A batch's header, and what a record costs at most besides its key and value.
-_BATCH_OVERHEAD_BYTES = 61
-_RECORD_OVERHEAD_BYTES = 32
-
-
-class SkippedRecord(NamedTuple):
-    """A record that has no effect on classic groups, and why: worth a line in the log, no more."""
-
-    reason: str
 
 
 class GroupChange(NamedTuple):
@@ -110,13 +100,6 @@ def offset_tombstone(group_id: str, topic: str, partition: int) -> CoordinatorRe
     """Deletes an offset."""
     key = OffsetCommitKey(group=group_id, topic=topic, partition=partition)
     return CoordinatorRecord(encode_key(key), None)
-
-
-def size_bytes(records: Iterable[CoordinatorRecord]) -> int:
-    """The most that a batch of these records takes in the log, uncompressed."""
-    return _BATCH_OVERHEAD_BYTES + sum(
-        _RECORD_OVERHEAD_BYTES + len(record.key) + len(record.value or b"") for record in records
-    )
 
 
 def read_record(record: CoordinatorRecord) -> GroupChange | OffsetChange | SkippedRecord:

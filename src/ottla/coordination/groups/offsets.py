@@ -5,9 +5,9 @@ from __future__ import annotations
 from ottla.coordination.groups.classic import COMPLETING_REBALANCE, EMPTY, STABLE, ClassicGroup
 from ottla.coordination.groups.commands import OffsetCommit, OffsetDelete
 from ottla.coordination.groups.committed import CommittedOffset, OffsetStore
-from ottla.coordination.groups.group_log import offset_record, offset_tombstone, size_bytes
+from ottla.coordination.groups.group_log import offset_record, offset_tombstone
 from ottla.coordination.groups.settings import GroupSettings
-from ottla.coordination.outcome import CoordinatorRecord, Outcome
+from ottla.coordination.outcome import CoordinatorRecord, Outcome, size_bytes
 from ottla.wire.api.k08_offset_commit import (
     CommittedPartition,
     CommittedTopic,

@@ -33,14 +33,19 @@ from ottla.coordination.groups.draft import Draft
 from ottla.coordination.groups.events import Event, MemberRemoved
 from ottla.coordination.groups.group_log import (
     OffsetChange,
-    SkippedRecord,
     group_tombstone,
     offset_tombstone,
     read_record,
 )
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.timers import OFFSET_EXPIRY_TIMER, TimerKey, TimerKind, session_timer
-from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply
+from ottla.coordination.outcome import (
+    CoordinatorRecord,
+    Outcome,
+    Reply,
+    SkippedRecord,
+    TransactionalProducer,
+)
 from ottla.wire.api.k12_heartbeat import HeartbeatResponse
 from ottla.wire.api.k13_leave_group import LeaveGroupResponse
 from ottla.wire.api.k15_describe_groups import DescribeGroupsResponse
@@ -56,11 +61,17 @@ class GroupShard:
         self.settings = GroupSettings() if settings is None else settings
         self.groups: dict[str, ClassicGroup] = {}
         self.offsets = OffsetStore()
+        self._transactions: dict[int, list[CoordinatorRecord]] = {}
 
     # State
 
-    def replay(self, record: CoordinatorRecord) -> SkippedRecord | None:
+    def replay(
+        self, record: CoordinatorRecord, producer: TransactionalProducer | None = None
+    ) -> SkippedRecord | None:
         """Takes in one record of the log; says so if it was skipped."""
+        if producer is not None:
+            self._transactions.setdefault(producer.producer_id, []).append(record)
+            return None
         change = read_record(record)
         if isinstance(change, SkippedRecord):
             return change
@@ -76,6 +87,13 @@ class GroupShard:
         else:
             self._group(change.group_id).replay(change.metadata)
         return None
+
+    def end_transaction(self, producer_id: int, producer_epoch: int, is_committed: bool) -> None:
+        """Lets the offsets of a committed transaction take effect, drops those of an aborted."""
+        records = self._transactions.pop(producer_id, [])
+        if is_committed:
+            for record in records:
+                self.replay(record)
 
     def apply(self, event: Event) -> None:
         """Makes a change that a restart forgets."""

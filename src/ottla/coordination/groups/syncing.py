@@ -11,9 +11,10 @@ from ottla.coordination.groups.classic import (
 from ottla.coordination.groups.commands import SyncGroup
 from ottla.coordination.groups.draft import Draft
 from ottla.coordination.groups.events import MemberSynced, SyncParked, SyncsAnswered
-from ottla.coordination.groups.group_log import group_record, size_bytes
+from ottla.coordination.groups.group_log import group_record
 from ottla.coordination.groups.membership import EMPTY_ASSIGNMENT, Parked
 from ottla.coordination.groups.timers import sync_timer
+from ottla.coordination.outcome import size_bytes
 from ottla.wire.api.k14_sync_group import SyncGroupRequest
 from ottla.wire.errors import ErrorCode
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ottla.broker.group_shard import ShardRuntime
+from ottla.broker.coordinator_shard import ShardRuntime
 from ottla.broker.partition import Partition
 from ottla.broker.steady_time import SteadyTime
 from ottla.broker.topic_settings import topic_settings
 from ottla.coordination.groups.commands import OffsetCommit, OffsetFetch
-from ottla.coordination.groups.settings import GroupSettings
+from ottla.coordination.groups.shard import GroupShard
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
 from ottla.metadata.config.resolve import ConfigResolver
@@ -40,7 +40,7 @@ class Shards:
         self.time = SteadyTime(asyncio.get_running_loop(), 1_000_000)
 
     def next(self) -> ShardRuntime:
-        return ShardRuntime(self.partition, GroupSettings(), self.time)
+        return ShardRuntime(self.partition, GroupShard, self.time, max_batch_bytes=1_000_000)
 
 
 async def ask(shard: ShardRuntime, make: Callable[[Any], Any]) -> Any:

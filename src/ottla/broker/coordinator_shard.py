@@ -1,4 +1,4 @@
-"""Runs one shard of the group coordinator over its partition of ``__consumer_offsets``.
+"""Runs one shard of a coordinator over its partition of an internal topic.
 
 The cores in ``coordination`` decide; this is the one place where a decision becomes a write. A
 shard's records are appended and replayed at once, its replies leave when the high watermark has
@@ -11,21 +11,25 @@ import asyncio
 import logging
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, cast
 
-from ottla.broker.errors import EXPECTED_ERRORS
+from ottla.broker.errors import EXPECTED_ERRORS, error_code_of
 from ottla.broker.partition import Partition
 from ottla.broker.steady_time import SteadyTime
-from ottla.coordination.groups.commands import Command
-from ottla.coordination.groups.events import Event
-from ottla.coordination.groups.group_log import size_bytes
-from ottla.coordination.groups.settings import GroupSettings
-from ottla.coordination.groups.shard import GroupShard
-from ottla.coordination.groups.timers import TimerKey
-from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply, Timer
+from ottla.coordination.core import CoordinatorCore
+from ottla.coordination.outcome import (
+    CoordinatorRecord,
+    Outcome,
+    Reply,
+    Timer,
+    TransactionalProducer,
+    size_bytes,
+)
+from ottla.log.errors import LogDirectoryFailed
 from ottla.log.partition_log import AppendOrigin
-from ottla.records.batch import iter_complete_headers, read_header
+from ottla.records.batch import BatchHeader, iter_complete_headers, read_header
+from ottla.records.control import ControlType, decode_control_key
 from ottla.records.decode import decode_records
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
@@ -40,15 +44,31 @@ _SLOW_LOAD_MS = 100
 class ShardRuntime:
     """Drives one shard over its partition."""
 
-    def __init__(self, partition: Partition, settings: GroupSettings, time: SteadyTime) -> None:
+    def __init__(
+        self,
+        partition: Partition,
+        new_core: Callable[[], CoordinatorCore],
+        time: SteadyTime,
+        *,
+        max_batch_bytes: int,
+        perform: Callable[[object], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            new_core: an empty core, made for each load.
+            max_batch_bytes: how large a batch may become of records that need not be atomic.
+            perform: the shard's port, which carries out an outcome's ``requests``.
+        """
         self.partition = partition
-        self._settings = settings
+        self._new_core = new_core
         self._time = time
+        self._max_batch_bytes = max_batch_bytes
+        self._perform = perform
         self._loop = asyncio.get_running_loop()
-        self._shard = GroupShard(settings)
+        self._core = new_core()
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
         self._loaded: asyncio.Future[None] | None = None
-        self._after_load: list[Command] = []
+        self._after_load: list[object] = []
 
     async def ready(self) -> None:
         """Wait until the shard's state is rebuilt from its log; after a failure, try again.
@@ -65,15 +85,15 @@ class ShardRuntime:
         loaded = self._loaded
         return loaded is not None and loaded.done() and loaded.exception() is None
 
-    def submit(self, command: Command) -> None:
+    def submit(self, command: object) -> None:
         """Decide a command and carry out what was decided.
 
         Raises:
             ProtocolError: the decision could not be written; nothing has changed.
         """
-        self._carry_out(self._shard.decide(command, self._time.now_ms()))
+        self._carry_out(self._core.decide(command, self._time.now_ms()))
 
-    def submit_when_ready(self, command: Command) -> None:
+    def submit_when_ready(self, command: object) -> None:
         """Submit a command that nobody waits for, now or after the load."""
         if self.is_ready:
             self.submit(command)
@@ -82,21 +102,21 @@ class ShardRuntime:
 
     def stop(self) -> None:
         """Nothing is decided any more; who is parked is told to look for the coordinator again."""
-        _ParkedReplies(self._shard.abandon(ErrorCode.NOT_COORDINATOR)).reached()
+        _Parked(self._core.abandon(ErrorCode.NOT_COORDINATOR)).reached()
         for handle in self._timers.values():
             handle.cancel()
         self._timers.clear()
 
     async def _load(self) -> None:
         started = self._loop.time()
-        shard = GroupShard(self._settings)
+        core = self._new_core()
         try:
-            skipped = await self._replay_into(shard)
+            skipped = await self._replay_into(core)
         except EXPECTED_ERRORS as error:
             _logger.error("can't load %s: %s", self.partition.name, error)
             raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
-        self._shard = shard
-        self._carry_out(shard.loaded(self._time.now_ms()))
+        self._core = core
+        self._carry_out(core.loaded(self._time.now_ms()))
         waiting, self._after_load = self._after_load, []
         for command in waiting:
             self.submit(command)
@@ -106,7 +126,7 @@ class ShardRuntime:
         if elapsed_ms > _SLOW_LOAD_MS:
             _logger.info("loaded %s in %.0f ms", self.partition.name, elapsed_ms)
 
-    async def _replay_into(self, shard: GroupShard) -> Counter[str]:
+    async def _replay_into(self, core: CoordinatorCore) -> Counter[str]:
         """Replay the whole log; how many records were skipped, by reason."""
         skipped: Counter[str] = Counter()
         log = self.partition.log
@@ -114,13 +134,10 @@ class ShardRuntime:
         while offset < log.log_end_offset:
             piece = log.read(offset, _LOAD_CHUNK_BYTES, end_offset=log.log_end_offset).read()
             for position, header in iter_complete_headers(piece):
-                if not header.is_control:
-                    for record in decode_records(piece, position):
-                        if record.key is None:
-                            continue
-                        note = shard.replay(CoordinatorRecord(record.key, record.value))
-                        if note is not None:
-                            skipped[note.reason] += 1
+                if header.is_control:
+                    _replay_marker(core, header, decode_records(piece, position))
+                else:
+                    _replay_batch(core, header, decode_records(piece, position), skipped)
                 offset = header.next_offset
             await asyncio.sleep(0)
         return skipped
@@ -130,22 +147,23 @@ class ShardRuntime:
         if outcome.records:
             self._append(outcome)
             for record in outcome.records:
-                self._shard.replay(record)
+                self._core.replay(record, outcome.producer)
         for event in outcome.events:
-            self._shard.apply(cast(Event, event))
+            self._core.apply(event)
         for timer in outcome.timers:
             self._set_timer(timer)
-        if outcome.replies:
+        if outcome.replies or outcome.requests:
             # Also answers without records of their own may rest on some that aren't durable yet.
-            waiter = _ParkedReplies(outcome.replies)
+            waiter = _Parked(outcome.replies, outcome.requests, self._perform)
             self.partition.when_reached(self.partition.log.log_end_offset, waiter)
 
     def _append(self, outcome: Outcome) -> None:
-        limit_bytes = sys.maxsize if outcome.is_atomic else self._settings.max_batch_bytes
+        is_one_batch = outcome.is_atomic or outcome.producer is not None
+        limit_bytes = sys.maxsize if is_one_batch else self._max_batch_bytes
         now_ms = self._time.now_ms()
         try:
             for share in _batches(outcome.records, limit_bytes):
-                batch = memoryview(bytearray(_encode(share, now_ms)))
+                batch = memoryview(bytearray(_encode(share, now_ms, outcome.producer)))
                 self.partition.append(
                     batch,
                     [(0, read_header(batch))],
@@ -153,6 +171,9 @@ class ShardRuntime:
                     origin=AppendOrigin.COORDINATOR,
                 )
         except EXPECTED_ERRORS as error:
+            if outcome.producer is not None and not isinstance(error, LogDirectoryFailed):
+                # The log knows better than the producer, of which the shard knows nothing.
+                raise ProtocolError(error_code_of(error), str(error)) from error
             self._discard()
             raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
 
@@ -173,7 +194,7 @@ class ShardRuntime:
     def _on_timer(self, key: Hashable) -> None:
         self._timers.pop(key, None)
         try:
-            self._carry_out(self._shard.on_timer(cast(TimerKey, key), self._time.now_ms()))
+            self._carry_out(self._core.on_timer(key, self._time.now_ms()))
         except ProtocolError:
             _logger.exception("timer %r of %s failed", key, self.partition.name)
 
@@ -195,28 +216,68 @@ def _batches(
         yield share
 
 
-def _encode(records: Sequence[CoordinatorRecord], now_ms: int) -> bytes:
+def _encode(
+    records: Sequence[CoordinatorRecord], now_ms: int, producer: TransactionalProducer | None
+) -> bytes:
+    numbered = [
+        Record(index, now_ms, record.key, record.value, ()) for index, record in enumerate(records)
+    ]
+    if producer is None:
+        return encode_batch(numbered)
     return encode_batch(
-        [
-            Record(index, now_ms, record.key, record.value, ())
-            for index, record in enumerate(records)
-        ]
+        numbered,
+        producer_id=producer.producer_id,
+        producer_epoch=producer.producer_epoch,
+        is_transactional=True,
     )
 
 
-class _ParkedReplies:
-    """Replies that wait for the high watermark."""
+def _replay_batch(
+    core: CoordinatorCore, header: BatchHeader, records: Sequence[Record], skipped: Counter[str]
+) -> None:
+    producer = None
+    if header.is_transactional:
+        producer = TransactionalProducer(header.producer_id, header.producer_epoch)
+    for record in records:
+        if record.key is None:
+            continue
+        note = core.replay(CoordinatorRecord(record.key, record.value), producer)
+        if note is not None:
+            skipped[note.reason] += 1
 
-    __slots__ = ("_replies",)
 
-    def __init__(self, replies: Sequence[Reply]) -> None:
+def _replay_marker(core: CoordinatorCore, header: BatchHeader, records: Sequence[Record]) -> None:
+    for record in records:
+        control_type = decode_control_key(record.key)
+        if control_type in (ControlType.COMMIT, ControlType.ABORT):
+            core.end_transaction(
+                header.producer_id, header.producer_epoch, control_type is ControlType.COMMIT
+            )
+
+
+class _Parked:
+    """Replies and requests that wait for the high watermark."""
+
+    __slots__ = ("_perform", "_replies", "_requests")
+
+    def __init__(
+        self,
+        replies: Sequence[Reply],
+        requests: Sequence[object] = (),
+        perform: Callable[[object], None] | None = None,
+    ) -> None:
         self._replies = replies
+        self._requests = requests
+        self._perform = perform
 
     def reached(self) -> None:
         for reply in self._replies:
             future = cast("asyncio.Future[Any]", reply.token)
             if not future.done():
                 future.set_result(reply.response)
+        for request in self._requests:
+            assert self._perform is not None
+            self._perform(request)
 
     def failed(self, error: Exception) -> None:
         for reply in self._replies:

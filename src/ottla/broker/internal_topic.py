@@ -1,0 +1,90 @@
+"""Internal topics: created when the first client looks for the coordinator that lives in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ottla.broker.partition import Partition
+from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.node import BrokerNode
+
+
+# What every topic needs that is its owner's memory.
+INTERNAL_TOPIC_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {"cleanup.policy": "compact", "compression.type": "producer"}
+)
+
+
+class InternalTopic:
+    """Where a coordinator keeps its state: one shard in each partition.
+
+    ``key_prefix`` is what the topic's configuration keys begin with: ``offsets.topic`` and the
+    like, followed by ``.num.partitions``, ``.replication.factor`` and ``.segment.bytes``.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerNode,
+        name: str,
+        key_prefix: str,
+        settings: Mapping[str, str] = INTERNAL_TOPIC_SETTINGS,
+    ) -> None:
+        self.name = name
+        self._broker = broker
+        self._key_prefix = key_prefix
+        self._settings = settings
+        self._lock = asyncio.Lock()
+
+    def partition_count(self) -> int:
+        """How many partitions the topic has; 0 before it exists."""
+        topic = self._broker.cluster.image.topics.get(self.name)
+        return 0 if topic is None else len(topic.partitions)
+
+    async def create(self) -> None:
+        """Create the topic, unless it is there.
+
+        Raises:
+            ProtocolError: it can't be created.
+        """
+        async with self._lock:
+            if self.partition_count():
+                return
+            topic = self._new_topic()
+            broker = self._broker
+            reply = await broker.cluster.submit(
+                lambda image: decide_create_topics(image, broker.resolver, [topic], broker.entropy)
+            )
+            for _, created in reply:
+                if isinstance(created, ProtocolError):
+                    raise created
+
+    def partition(self, index: int) -> Partition:
+        """One of its partitions.
+
+        Raises:
+            ProtocolError: it is offline.
+        """
+        partition = self._broker.partitions.get(self.name, index)
+        if partition is None or partition.is_offline:
+            raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        return partition
+
+    def _new_topic(self) -> NewTopic:
+        config = self._broker.config
+        segment_bytes = config.integer(f"{self._key_prefix}.segment.bytes")
+        return NewTopic(
+            self.name,
+            partition_count=config.integer(f"{self._key_prefix}.num.partitions"),
+            # The default of 3 can't be had on fewer brokers; Kafka would refuse for ever.
+            replication_factor=min(
+                config.integer(f"{self._key_prefix}.replication.factor"),
+                len(self._broker.cluster.image.active_brokers()),
+            ),
+            configs=(*self._settings.items(), ("segment.bytes", str(segment_bytes))),
+        )
