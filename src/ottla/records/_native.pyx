@@ -8,16 +8,24 @@ one of the twins; nothing else imports either.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport (
     PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
     PyBuffer_FillInfo,
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
 from cpython.list cimport PyList_Append
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.mem cimport (
+    PyMem_Free,
+    PyMem_RawCalloc,
+    PyMem_RawFree,
+    PyMem_RawMalloc,
+    PyMem_RawRealloc,
+    PyMem_Realloc,
+)
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from ottla.records.batch import BatchHeader, read_header, truncated
 from ottla.records.errors import BatchTooLarge, CorruptBatch
@@ -104,6 +112,18 @@ cdef inline uint64_t _load64(const uint8_t* at) noexcept nogil:
 
 cdef inline int16_t _load16(const uint8_t* at) noexcept nogil:
     return <int16_t>((<uint32_t>at[0] << 8) | at[1])
+
+
+cdef inline void _store32(uint8_t* at, uint32_t value) noexcept nogil:
+    at[0] = <uint8_t>(value >> 24)
+    at[1] = <uint8_t>(value >> 16)
+    at[2] = <uint8_t>(value >> 8)
+    at[3] = <uint8_t>value
+
+
+cdef inline void _store64(uint8_t* at, uint64_t value) noexcept nogil:
+    _store32(at, <uint32_t>(value >> 32))
+    _store32(at + 4, <uint32_t>value)
 
 
 cdef void _load_header(const uint8_t* at, Header* header) noexcept nogil:
@@ -284,6 +304,80 @@ def walk_records(buffer, Py_ssize_t position, Py_ssize_t end, header):
     return _walked(&walk)
 
 
+def stamp_plain_batch(
+    buffer,
+    Py_ssize_t position,
+    Py_ssize_t end,
+    int64_t base_offset,
+    int32_t leader_epoch,
+    int64_t now_ms,
+    int64_t before_max_ms,
+    int64_t after_max_ms,
+):
+    cdef Header header
+    cdef Walk walk
+    cdef Py_buffer view
+    cdef uint8_t* start
+    cdef bint is_plain
+    PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+    try:
+        _check_range(&view, position, end)
+        start = <uint8_t*>view.buf + position
+        if end - position >= _RELEASE_GIL_BYTES:
+            with nogil:
+                is_plain = _is_plain(start, end - position, &header, &walk)
+        else:
+            is_plain = _is_plain(start, end - position, &header, &walk)
+        if not is_plain:
+            return None
+        if walk.max_timestamp_ms != NO_TIMESTAMP_MS and not _is_within(
+            &walk, now_ms, before_max_ms, after_max_ms
+        ):
+            return None
+        header.base_offset = base_offset
+        header.partition_leader_epoch = leader_epoch
+        _store64(start, <uint64_t>base_offset)
+        _store32(start + _LENGTH_OVERHEAD_BYTES, <uint32_t>leader_epoch)
+    finally:
+        PyBuffer_Release(&view)
+    return _header_object(&header)
+
+
+cdef bint _is_plain(
+    const uint8_t* start, Py_ssize_t size_bytes, Header* header, Walk* walk
+) noexcept nogil:
+    """Whether the bytes are one batch without attributes in which everything is right."""
+    if size_bytes < _HEADER_SIZE_BYTES or start[16] != MAGIC or not _HAS_FAST_CRC:
+        return False
+    _load_header(start, header)
+    if (
+        <Py_ssize_t>header.batch_length_bytes + _LENGTH_OVERHEAD_BYTES != size_bytes
+        or header.attributes != 0
+        or header.record_count < 1
+        or header.last_offset_delta != header.record_count - 1
+    ):
+        return False
+    if header.crc != ottla_crc32c(
+        0, start + _ATTRIBUTES_POSITION, size_bytes - _ATTRIBUTES_POSITION
+    ):
+        return False
+    _walk(start + _HEADER_SIZE_BYTES, start + size_bytes, header, walk)
+    return walk.reason == OK and walk.max_timestamp_ms == header.max_timestamp_ms
+
+
+cdef inline bint _is_within(
+    const Walk* walk, int64_t now_ms, int64_t before_max_ms, int64_t after_max_ms
+) noexcept nogil:
+    # Unsigned, because the difference of two timestamps may not fit a signed number.
+    if walk.max_timestamp_ms > now_ms:
+        if <uint64_t>walk.max_timestamp_ms - <uint64_t>now_ms > <uint64_t>after_max_ms:
+            return False
+    if walk.min_timestamp_ms < now_ms:
+        if <uint64_t>now_ms - <uint64_t>walk.min_timestamp_ms > <uint64_t>before_max_ms:
+            return False
+    return True
+
+
 def decode_records(buffer, Py_ssize_t position, Py_ssize_t end, header):
     cdef Header fields
     cdef Py_buffer view
@@ -389,3 +483,8 @@ cdef tuple _headers(Fields* fields, int32_t index):
 # --- encoding ---
 
 include "_native_encode.pxi"
+
+
+# --- compaction ---
+
+include "_native_compaction.pxi"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 
 from crc32c import crc32c as _crc32c
@@ -13,12 +14,13 @@ from ottla.records import rejection
 from ottla.records.batch import (
     ATTRIBUTES_POSITION,
     HEADER_SIZE_BYTES,
+    LENGTH_OVERHEAD_BYTES,
     NO_TIMESTAMP_MS,
     BatchHeader,
     read_header,
     truncated,
 )
-from ottla.records.errors import BatchTooLarge, CorruptBatch
+from ottla.records.errors import BatchTooLarge, CorruptBatch, RecordsError
 from ottla.records.record import BytesLike, Headers, Record, Walked
 from ottla.records.rejection import invalid_record
 
@@ -26,6 +28,8 @@ NAME = "python"
 
 MAX_BATCH_BYTES = 2**31 - 1
 _MAX_INT64 = 2**63 - 1
+_BASE_OFFSET = struct.Struct(">q")
+_LEADER_EPOCH = struct.Struct(">i")
 
 
 def crc32c(data: BytesLike, seed: int = 0) -> int:
@@ -87,6 +91,51 @@ def walk_records(buffer: BytesLike, position: int, end: int, header: BatchHeader
     if min_timestamp_ms == _MAX_INT64:
         min_timestamp_ms = NO_TIMESTAMP_MS
     return Walked(min_timestamp_ms, max_timestamp_ms, first_null_key)
+
+
+def stamp_plain_batch(
+    buffer: bytearray | memoryview,
+    position: int,
+    end: int,
+    base_offset: int,
+    leader_epoch: int,
+    now_ms: int,
+    before_max_ms: int,
+    after_max_ms: int,
+) -> BatchHeader | None:
+    """Check the one batch in ``buffer[position:end]``, and stamp it if nothing needs a closer look.
+
+    Plain is a batch that fills the range exactly, has no attributes (no codec, not transactional,
+    no control batch, timestamps of its producer), passes every check of ``validate_batch``, states
+    its records' largest timestamp, and whose timestamps lie within the limits around ``now_ms``.
+
+    Returns the header as stamped; ``None``, the batch unchanged, when it is not plain.
+    """
+    if not 0 <= position <= end <= len(buffer):
+        raise ValueError(f"[{position}:{end}] is not within {len(buffer)} bytes")
+    view = memoryview(buffer)[position:end]
+    try:
+        header, walked = check_batch(view, 0)
+    except RecordsError:
+        return None
+    if (
+        walked is None
+        or header.size_bytes != end - position
+        or header.attributes
+        or header.record_count < 1
+        or header.last_offset_delta != header.record_count - 1
+    ):
+        return None
+    oldest_ms, newest_ms, _ = walked
+    if newest_ms != header.max_timestamp_ms:
+        return None
+    if newest_ms != NO_TIMESTAMP_MS and not (
+        newest_ms - now_ms <= after_max_ms and now_ms - oldest_ms <= before_max_ms
+    ):
+        return None
+    _BASE_OFFSET.pack_into(view, 0, base_offset)
+    _LEADER_EPOCH.pack_into(view, LENGTH_OVERHEAD_BYTES, leader_epoch)
+    return header._replace(base_offset=base_offset, partition_leader_epoch=leader_epoch)
 
 
 def decode_records(buffer: BytesLike, position: int, end: int, header: BatchHeader) -> list[Record]:

@@ -11,6 +11,7 @@ from ottla.records.batch import (
     LENGTH_OVERHEAD_BYTES,
     LOG_APPEND_TIME_FLAG,
     MAX_TIMESTAMP_POSITION,
+    BatchHeader,
     read_header,
     truncated,
 )
@@ -29,6 +30,30 @@ def stamp(
     """Set base offset and partition leader epoch, both outside the CRC."""
     _BASE_OFFSET.pack_into(buffer, position, base_offset)
     _LEADER_EPOCH.pack_into(buffer, position + _LEADER_EPOCH_POSITION, leader_epoch)
+
+
+def stamp_plain_batch(
+    buffer: bytearray | memoryview,
+    position: int,
+    end: int,
+    *,
+    base_offset: int,
+    leader_epoch: int,
+    now_ms: int,
+    before_max_ms: int,
+    after_max_ms: int,
+) -> BatchHeader | None:
+    """``validate_batch`` and ``stamp`` in one step, for what nearly all producers send.
+
+    Plain is the one batch that fills ``buffer[position:end]``, without attributes (uncompressed,
+    not transactional, no control batch, with its producer's timestamps), right in every respect,
+    its timestamps at most ``before_max_ms`` before and ``after_max_ms`` after ``now_ms``.
+
+    Returns the header as stamped; ``None``, the batch unchanged, for any other.
+    """
+    return backend.active.stamp_plain_batch(
+        buffer, position, end, base_offset, leader_epoch, now_ms, before_max_ms, after_max_ms
+    )
 
 
 def stamp_log_append_time(buffer: bytearray | memoryview, position: int, timestamp_ms: int) -> None:
