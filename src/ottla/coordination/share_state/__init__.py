@@ -1,0 +1,1 @@
+"""The share coordinator: what has become of the records in delivery to share groups (KIP-932)."""

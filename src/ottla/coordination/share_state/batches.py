@@ -1,0 +1,66 @@
+"""State batches: runs of offsets with the same delivery state, and how newer ones cover older."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class StateBatch(NamedTuple):
+    """The delivery state of the offsets from ``first_offset`` to ``last_offset``, inclusive.
+
+    delivery_state: 0 available, 2 acknowledged, 4 archived; who holds a lock is not remembered.
+    """
+
+    first_offset: int
+    last_offset: int
+    delivery_state: int
+    delivery_count: int
+
+
+def combine(
+    older: Sequence[StateBatch], newer: Iterable[StateBatch], start_offset: int
+) -> list[StateBatch]:
+    """Every batch in effect, in order and without overlap: a newer one covers what it overlaps.
+
+    Args:
+        start_offset: what lies below is dropped; -1 keeps everything.
+    """
+    combined = sorted(older)
+    for batch in newer:
+        combined = _cover(combined, batch)
+    return _merge_neighbours(_from(start_offset, combined))
+
+
+def _cover(batches: list[StateBatch], newer: StateBatch) -> list[StateBatch]:
+    first, last = newer.first_offset, newer.last_offset
+    before, after = [], []
+    for batch in batches:
+        if batch.first_offset < first:
+            before.append(batch._replace(last_offset=min(batch.last_offset, first - 1)))
+        if batch.last_offset > last:
+            after.append(batch._replace(first_offset=max(batch.first_offset, last + 1)))
+    return [*before, newer, *after]
+
+
+def _from(start_offset: int, batches: Iterable[StateBatch]) -> list[StateBatch]:
+    return [
+        batch._replace(first_offset=max(batch.first_offset, start_offset))
+        for batch in batches
+        if batch.last_offset >= start_offset
+    ]
+
+
+def _merge_neighbours(batches: Iterable[StateBatch]) -> list[StateBatch]:
+    merged: list[StateBatch] = []
+    for batch in batches:
+        previous = merged[-1] if merged else None
+        if (
+            previous is not None
+            and previous.last_offset + 1 == batch.first_offset
+            and previous[2:] == batch[2:]
+        ):
+            merged[-1] = previous._replace(last_offset=batch.last_offset)
+        else:
+            merged.append(batch)
+    return merged
