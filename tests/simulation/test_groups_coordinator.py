@@ -306,7 +306,7 @@ class World:
                 return
             if isinstance(command, commands.OffsetCommit):
                 self._note_arrival(command.request)
-                generation_id = self.shard.groups[GROUP].generation_id if self.shard.groups else 0
+                generation_id = found.generation_id if (found := classic_group(self.shard)) else 0
             outcome = self.runtime.submit(command)
             if isinstance(command, commands.OffsetCommit) and outcome.records:
                 assert command.request.generation_id_or_member_epoch == generation_id
@@ -442,7 +442,7 @@ class World:
         return shard
 
     def _state(self) -> tuple[GroupState, int]:
-        group = self.shard.groups.get(GROUP)
+        group = classic_group(self.shard)
         return (EMPTY, 0) if group is None else (group.state, group.generation_id)
 
     def _check_state(self) -> None:
@@ -464,7 +464,7 @@ class World:
 
     def _check_timers(self) -> None:
         """Whatever is waited for, the wait has an end."""
-        group = self.shard.groups.get(GROUP)
+        group = classic_group(self.shard)
         if group is None:
             return
         deadline_ms = self.runtime.deadline_ms
@@ -484,12 +484,15 @@ class World:
             assert fresh.replay(record) is None
         live = self.shard
         assert list(fresh.offsets.positions(GROUP)) == list(live.offsets.positions(GROUP))
-        group = live.groups.get(GROUP)
+        group = classic_group(live)
         if group is not None and group.generation_id and group.state in (STABLE, EMPTY):
-            assert durable(fresh.groups[GROUP]) == durable(group)
+            replayed = classic_group(fresh)
+            assert replayed is not None
+            assert durable(replayed) == durable(group)
 
     def check_healed(self) -> None:
-        group = self.shard.groups[GROUP]
+        group = classic_group(self.shard)
+        assert group is not None
         assert group.state is STABLE, group.state
         assert not group.pending_syncs
         assert group.parked_joins == 0
@@ -498,6 +501,12 @@ class World:
         owned = [partition for client in self.clients for partition in client.owned or ()]
         assert sorted(owned) == list(PARTITIONS)
         self.check_replay()
+
+
+def classic_group(shard: GroupShard) -> ClassicGroup | None:
+    group = shard.groups.get(GROUP)
+    assert group is None or isinstance(group, ClassicGroup)
+    return group
 
 
 def durable(group: ClassicGroup) -> object:

@@ -27,10 +27,17 @@ MakeCommand = Callable[["asyncio.Future[Any]"], "Command"]
 class GroupCoordinator:
     """All shards of this broker; each is loaded from its log when it is first needed."""
 
-    def __init__(self, topic: InternalTopic, settings: GroupSettings, time: SteadyTime) -> None:
+    def __init__(
+        self,
+        topic: InternalTopic,
+        settings: GroupSettings,
+        time: SteadyTime,
+        latest_image: Callable[[], ClusterImage],
+    ) -> None:
         self._topic = topic
         self._settings = settings
         self._time = time
+        self._latest_image = latest_image
         self._shards: dict[int, ShardRuntime] = {}
 
     async def ensure_topic(self) -> None:
@@ -114,7 +121,7 @@ class GroupCoordinator:
                 shard.stop()
             shard = self._shards[index] = ShardRuntime(
                 partition,
-                lambda: GroupShard(self._settings),
+                lambda: GroupShard(self._settings, self._latest_image),
                 self._time,
                 max_batch_bytes=self._settings.max_batch_bytes,
             )

@@ -343,6 +343,7 @@ class BrokerNode:
             InternalTopic(self, GROUP_METADATA_TOPIC, "offsets.topic"),
             self._group_settings(),
             SteadyTime(loop, self.clock.wall_ms()),
+            lambda: self.cluster.image,
         )
         self.cluster.listen(self.groups.follow)
         self._maintenance = Maintenance()

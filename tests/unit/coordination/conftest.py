@@ -111,7 +111,9 @@ class Desk:
         return self.runtime.log
 
     def group(self, group_id: str = GROUP) -> ClassicGroup:
-        return self.shard.groups[group_id]
+        group = self.shard.groups[group_id]
+        assert isinstance(group, ClassicGroup)
+        return group
 
     def state(self, group_id: str = GROUP) -> str:
         return self.group(group_id).state.value

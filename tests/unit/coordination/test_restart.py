@@ -147,6 +147,7 @@ def test_groups_are_read_in_every_version_kafka_wrote(version: int) -> None:
     shard = GroupShard()
     assert shard.replay(CoordinatorRecord(GROUP_KEY, group_value(version))) is None
     group = shard.groups["g"]
+    assert isinstance(group, ClassicGroup)
     assert (group.state.value, group.generation_id, group.leader_id) == ("Stable", 7, "m")
     member = group.members["m"]
     assert member.rebalance_timeout_ms == (50_000 if version >= 1 else 9_000)
@@ -206,6 +207,7 @@ def test_a_later_generation_replaces_an_earlier_one() -> None:
     )
     shard.replay(CoordinatorRecord(GROUP_KEY, encode_value(value)))
     group = shard.groups["g"]
+    assert isinstance(group, ClassicGroup)
     assert group.static_members == {"M": "m", "N": "n"}
     assert group.members["m"].protocols == (("sticky", b"new"),)
     assert group.members["m"].session_timeout_ms == 6_000

@@ -12,14 +12,17 @@ group read from the log is either Stable or Empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from enum import Enum
 from typing import Any
 
-from ottla.coordination.groups import events
+from ottla.coordination.groups import events, responses
+from ottla.coordination.groups.group import Group, GroupType, Membership, PartitionName
+from ottla.coordination.groups.group_log import group_tombstone
 from ottla.coordination.groups.membership import EMPTY_ASSIGNMENT, Member
 from ottla.coordination.groups.overlay import Overlay
 from ottla.coordination.groups.subscription import CONSUMER_PROTOCOL_TYPE, subscribed_topics
+from ottla.coordination.outcome import CoordinatorRecord, Reply
 from ottla.wire.errors import ErrorCode
 from ottla.wire.group_records import GroupMetadataValue
 
@@ -54,8 +57,11 @@ PREVIOUS_STATES: dict[GroupState, frozenset[GroupState]] = {
 }
 
 
-class ClassicGroup:
+class ClassicGroup(Group):
     """One group. Only `replay` and `apply` change it; everything else reads."""
+
+    MODULE = "ottla.coordination.groups.classic_requests"
+    TYPE = GroupType.CLASSIC
 
     __slots__ = (
         "generation_id",
@@ -191,6 +197,92 @@ class ClassicGroup:
         if self.subscribed_topics is None:
             return self.uses_consumer_protocol
         return topic in self.subscribed_topics
+
+    # What a shard asks of every group
+
+    @property
+    def protocol_name_on_wire(self) -> str:
+        """See `Group`."""
+        return self.protocol_type or ""
+
+    @property
+    def state_on_wire(self) -> str:
+        """See `Group`."""
+        return self.state.value
+
+    @property
+    def has_members(self) -> bool:
+        """See `Group`. Whose join phase has begun is not Empty any more."""
+        return self.state is not EMPTY
+
+    @property
+    def may_vanish(self) -> bool:
+        """See `Group`."""
+        return self.state is EMPTY and not self.pending_members
+
+    @property
+    def offsets_unused_since_ms(self) -> int | None:
+        """See `Group`."""
+        if self.state is EMPTY:
+            return self.state_timestamp_ms or 0
+        if self.state is STABLE and self.uses_consumer_protocol:
+            return 0
+        return None
+
+    def check_commit(self, who: Membership, partitions: Iterable[PartitionName]) -> ErrorCode:
+        """See `Group`."""
+        if who.epoch < 0 and self.state is EMPTY:
+            return ErrorCode.NONE
+        if who.epoch < 0 and not who.member_id and who.group_instance_id is None:
+            # Somebody from outside may not move the offsets of a group at work; but of a producer
+            # older than KIP-447 nothing else is known.
+            return ErrorCode.NONE if who.is_transactional else ErrorCode.UNKNOWN_MEMBER_ID
+        error = self.check_member(who.member_id, who.group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if who.epoch != self.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+        if self.state is COMPLETING_REBALANCE and not who.is_transactional:
+            # The member knows the generation but not yet what is assigned to it.
+            return ErrorCode.REBALANCE_IN_PROGRESS
+        return ErrorCode.NONE
+
+    def check_fetch(self, who: Membership) -> ErrorCode:
+        """See `Group`. Classic members have no epoch to be stale."""
+        return ErrorCode.NONE
+
+    def check_offset_delete(self) -> ErrorCode:
+        """See `Group`."""
+        if self.state is not EMPTY and not self.uses_consumer_protocol:
+            # Which topics such members are interested in, nobody here knows.
+            return ErrorCode.NON_EMPTY_GROUP
+        return ErrorCode.NONE
+
+    def session_of_committer(self, member_id: str) -> int | None:
+        """See `Group`."""
+        if self.state is EMPTY:
+            return None
+        return self.members[member_id].session_timeout_ms
+
+    def tombstones(self) -> list[CoordinatorRecord]:
+        """See `Group`."""
+        return [group_tombstone(self.group_id)]
+
+    def volatile_sessions(self) -> list[str]:
+        """See `Group`."""
+        return list(self.pending_members)
+
+    def abandon(self, error: ErrorCode) -> list[Reply]:
+        """See `Group`."""
+        replies = []
+        for member in self.members.values():
+            join, sync = member.parked_join, member.parked_sync
+            if join is not None:
+                response = responses.join_error(error, join.version, member.member_id)
+                replies.append(Reply(join.token, response))
+            if sync is not None:
+                replies.append(Reply(sync.token, responses.sync_error(error)))
+        return replies
 
     # Changes
 

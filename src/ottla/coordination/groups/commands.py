@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from ottla.wire.api.k08_offset_commit import OffsetCommitRequest
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from ottla.wire.api.k16_list_groups import ListGroupsRequest
     from ottla.wire.api.k42_delete_groups import DeleteGroupsRequest
     from ottla.wire.api.k47_offset_delete import OffsetDeleteRequest
+
+
+# Where commands are decided; a kind of groups that nobody uses is never imported.
+_CLASSIC = "ottla.coordination.groups.classic_requests"
+_OFFSETS = "ottla.coordination.groups.offset_requests"
+_GROUPS = "ottla.coordination.groups.group_requests"
 
 
 class ClientContext(NamedTuple):
@@ -34,6 +40,9 @@ class Command:
 
     __slots__ = ("request", "token", "version")
 
+    #: The full name of the module whose table ``DECIDE`` has the function for this command.
+    MODULE: ClassVar[str]
+
     def __init__(self, token: object, request: Any, version: int) -> None:
         self.token = token
         self.request = request
@@ -47,6 +56,7 @@ class JoinGroup(Command):
     """``unique_id`` is a fresh UUID as text; it becomes part of the member id given out."""
 
     __slots__ = ("context", "unique_id")
+    MODULE = _CLASSIC
     request: JoinGroupRequest
 
     def __init__(
@@ -66,6 +76,7 @@ class SyncGroup(Command):
     """Brings the leader's assignment, or asks for one's own."""
 
     __slots__ = ()
+    MODULE = _CLASSIC
     request: SyncGroupRequest
 
 
@@ -73,6 +84,7 @@ class Heartbeat(Command):
     """Keeps a member's session alive and tells it of a rebalance."""
 
     __slots__ = ()
+    MODULE = _CLASSIC
     request: HeartbeatRequest
 
 
@@ -80,6 +92,7 @@ class LeaveGroup(Command):
     """Takes members out of the group."""
 
     __slots__ = ()
+    MODULE = _CLASSIC
     request: LeaveGroupRequest
 
 
@@ -87,6 +100,7 @@ class OffsetCommit(Command):
     """Every topic of the request has its name; from version 10 on its topic id as well."""
 
     __slots__ = ()
+    MODULE = _OFFSETS
     request: OffsetCommitRequest
 
 
@@ -94,6 +108,7 @@ class OffsetFetch(Command):
     """A request for groups of this shard (see `routing.split_offset_fetch`), topics named."""
 
     __slots__ = ()
+    MODULE = _OFFSETS
     request: OffsetFetchRequest
 
 
@@ -101,6 +116,7 @@ class OffsetDelete(Command):
     """Forgets single offsets of a group."""
 
     __slots__ = ()
+    MODULE = _OFFSETS
     request: OffsetDeleteRequest
 
 
@@ -108,6 +124,7 @@ class DescribeGroups(Command):
     """A request whose ``groups`` all belong to this shard."""
 
     __slots__ = ()
+    MODULE = _CLASSIC
     request: DescribeGroupsRequest
 
 
@@ -115,6 +132,7 @@ class ListGroups(Command):
     """Asks for this shard's groups; the broker asks all shards."""
 
     __slots__ = ()
+    MODULE = _GROUPS
     request: ListGroupsRequest
 
 
@@ -122,6 +140,7 @@ class DeleteGroups(Command):
     """A request whose ``groups_names`` all belong to this shard."""
 
     __slots__ = ()
+    MODULE = _GROUPS
     request: DeleteGroupsRequest
 
 
@@ -129,6 +148,7 @@ class TopicsDeleted(Command):
     """Topics that are gone: their offsets go too. Nobody asked, so there is no reply."""
 
     __slots__ = ("topics",)
+    MODULE = _OFFSETS
 
     def __init__(self, topics: frozenset[str]) -> None:
         super().__init__(None, None, 0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ottla.coordination.groups.classic import ClassicGroup
 from ottla.coordination.groups.committed import CommittedOffset
 from ottla.coordination.outcome import CoordinatorRecord, SkippedRecord
 from ottla.wire.declare import ZERO_UUID
@@ -14,6 +13,8 @@ from ottla.wire.group_records import (
     GroupMember,
     GroupMetadataKey,
     GroupMetadataValue,
+    GroupRecordKey,
+    GroupRecordValue,
     OffsetCommitKey,
     OffsetCommitValue,
     UnknownRecordType,
@@ -23,21 +24,15 @@ from ottla.wire.group_records import (
     encode_value,
 )
 
-
-class GroupChange(NamedTuple):
-    """A generation of a group; ``None``: the group is deleted."""
-
-    group_id: str
-    metadata: GroupMetadataValue | None
+if TYPE_CHECKING:
+    from ottla.coordination.groups.classic import ClassicGroup
 
 
-class OffsetChange(NamedTuple):
-    """A committed offset; ``None``: it is deleted."""
+class Change(NamedTuple):
+    """A record read; a value of ``None`` means that what the key names is deleted."""
 
-    group_id: str
-    topic: str
-    partition: int
-    committed: CommittedOffset | None
+    key: GroupRecordKey
+    value: GroupRecordValue | None
 
 
 def group_record(
@@ -102,35 +97,24 @@ def offset_tombstone(group_id: str, topic: str, partition: int) -> CoordinatorRe
     return CoordinatorRecord(encode_key(key), None)
 
 
-def read_record(record: CoordinatorRecord) -> GroupChange | OffsetChange | SkippedRecord:
+def read_record(record: CoordinatorRecord) -> Change | SkippedRecord:
     """What a record says.
 
-    Newer Kafka writes records of other kinds of groups into the same topic (KIP-848, KIP-932),
-    and anybody allowed to may produce into it: what can't be read is skipped, never fatal.
+    Newer Kafka writes records of other kinds of groups into the same topic, and anybody allowed to
+    may produce into it: what can't be read is skipped, never fatal.
     """
     try:
         key = decode_key(record.key)
-        if isinstance(key, OffsetCommitKey):
-            return OffsetChange(key.group, key.topic, key.partition, _committed(key, record.value))
-        if isinstance(key, GroupMetadataKey):
-            metadata = None
-            if record.value is not None:
-                value = decode_value(key, record.value)
-                assert isinstance(value, GroupMetadataValue)
-                metadata = value
-            return GroupChange(key.group, metadata)
+        value = None if record.value is None else decode_value(key, record.value)
     except UnknownRecordType as error:
         return SkippedRecord(f"record type {error.record_type} is not known")
     except ProtocolError as error:
         return SkippedRecord(f"unreadable: {error.message}")
-    return SkippedRecord(f"{type(key).__name__} belongs to another kind of group")
+    return Change(key, value)
 
 
-def _committed(key: OffsetCommitKey, data: bytes | None) -> CommittedOffset | None:
-    if data is None:
-        return None
-    value = decode_value(key, data)
-    assert isinstance(value, OffsetCommitValue)
+def committed_offset(value: OffsetCommitValue) -> CommittedOffset:
+    """A committed offset as the log has it."""
     return CommittedOffset(
         offset=value.offset,
         leader_epoch=value.leader_epoch,

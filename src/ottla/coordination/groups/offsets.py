@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ottla.coordination.groups.classic import COMPLETING_REBALANCE, EMPTY, STABLE, ClassicGroup
 from ottla.coordination.groups.commands import OffsetCommit, OffsetDelete
 from ottla.coordination.groups.committed import CommittedOffset, OffsetStore
+from ottla.coordination.groups.group import Group
 from ottla.coordination.groups.group_log import offset_record, offset_tombstone
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.outcome import CoordinatorRecord, Outcome, size_bytes
@@ -26,32 +26,14 @@ _GROUP_ID_NOT_FOUND_VERSION = 9
 _LAST_INSTANT_MS = 2**63 - 1
 
 
-def check_commit(
-    group: ClassicGroup | None, request: OffsetCommitRequest, version: int
-) -> ErrorCode:
-    """Whether the sender may commit offsets for the group now."""
-    generation_id = request.generation_id_or_member_epoch
-    if group is None:
-        if generation_id < 0:
-            # A consumer without group management: a simple group comes into being.
-            return ErrorCode.NONE
-        if version >= _GROUP_ID_NOT_FOUND_VERSION:
-            return ErrorCode.GROUP_ID_NOT_FOUND
-        return ErrorCode.ILLEGAL_GENERATION
-    if generation_id < 0 and group.state is EMPTY:
+def check_commit_without_group(request: OffsetCommitRequest, version: int) -> ErrorCode:
+    """Whether offsets may be committed for a group that isn't there."""
+    if request.generation_id_or_member_epoch < 0:
+        # A consumer without group management: a simple group comes into being.
         return ErrorCode.NONE
-    if generation_id < 0 and not request.member_id and request.group_instance_id is None:
-        # Somebody from outside may not move the offsets of a group at work.
-        return ErrorCode.UNKNOWN_MEMBER_ID
-    error = group.check_member(request.member_id, request.group_instance_id)
-    if error is not ErrorCode.NONE:
-        return error
-    if generation_id != group.generation_id:
-        return ErrorCode.ILLEGAL_GENERATION
-    if group.state is COMPLETING_REBALANCE:
-        # The member knows the generation but not yet what is assigned to it.
-        return ErrorCode.REBALANCE_IN_PROGRESS
-    return ErrorCode.NONE
+    if version >= _GROUP_ID_NOT_FOUND_VERSION:
+        return ErrorCode.GROUP_ID_NOT_FOUND
+    return ErrorCode.ILLEGAL_GENERATION
 
 
 def commit_error(request: OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse:
@@ -115,7 +97,7 @@ def commit(outcome: Outcome, command: OffsetCommit, settings: GroupSettings, now
 
 
 def delete(
-    outcome: Outcome, command: OffsetDelete, group: ClassicGroup | None, store: OffsetStore
+    outcome: Outcome, command: OffsetDelete, group: Group | None, store: OffsetStore
 ) -> None:
     """Forgets the offsets named, except of topics that members of the group consume."""
     request = command.request
@@ -147,39 +129,33 @@ def delete(
     outcome.reply(command.token, OffsetDeleteResponse(error_code=ErrorCode.NONE, topics=topics))
 
 
-def _check_delete(group: ClassicGroup | None, group_id: str) -> ErrorCode:
+def _check_delete(group: Group | None, group_id: str) -> ErrorCode:
     if not group_id:
         return ErrorCode.INVALID_GROUP_ID
     if group is None:
         return ErrorCode.GROUP_ID_NOT_FOUND
-    if group.state is not EMPTY and not group.uses_consumer_protocol:
-        # Which topics such members are interested in, nobody here knows.
-        return ErrorCode.NON_EMPTY_GROUP
-    return ErrorCode.NONE
+    return group.check_offset_delete()
 
 
 def expired(
-    group: ClassicGroup, store: OffsetStore, settings: GroupSettings, now_ms: int
+    group: Group, store: OffsetStore, settings: GroupSettings, now_ms: int
 ) -> list[CoordinatorRecord]:
     """Tombstones of the group's offsets whose retention is over (KIP-211).
 
     While members consume a topic its offsets stay. Others' retention begins with their commit, or
     when the group became empty if that was later.
     """
-    if group.state is EMPTY:
-        empty_since_ms = group.state_timestamp_ms or 0
-    elif group.state is STABLE and group.uses_consumer_protocol:
-        empty_since_ms = 0
-    else:
+    unused_since_ms = group.offsets_unused_since_ms
+    if unused_since_ms is None:
         return []
     tombstones = []
     for topic, partition, committed in store.positions(group.group_id):
-        if group.state is not EMPTY and group.is_subscribed_to(topic):
+        if group.has_members and group.is_subscribed_to(topic):
             continue
         if committed.expire_timestamp_ms is not None:
             expire_ms = committed.expire_timestamp_ms
         else:
-            since_ms = max(committed.commit_timestamp_ms, empty_since_ms)
+            since_ms = max(committed.commit_timestamp_ms, unused_since_ms)
             expire_ms = since_ms + settings.offsets_retention_ms
         if now_ms >= expire_ms:
             tombstones.append(offset_tombstone(group.group_id, topic, partition))

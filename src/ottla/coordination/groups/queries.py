@@ -1,4 +1,4 @@
-"""Questions that change nothing: OffsetFetch, DescribeGroups, ListGroups.
+"""Questions that change nothing: OffsetFetch and DescribeGroups.
 
 They see what has been decided so far; that it is durable before the answer leaves is the rule of
 `Outcome.replies`.
@@ -7,10 +7,12 @@ They see what has been decided so far; that it is durable before the answer leav
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ottla.coordination.groups.classic import DEAD, STABLE, ClassicGroup
-from ottla.coordination.groups.committed import CommittedOffset, OffsetStore
+from ottla.coordination.groups.committed import CommittedOffset
+from ottla.coordination.groups.group import Group, Membership
 from ottla.coordination.groups.membership import Member
 from ottla.wire.api.k09_offset_fetch import (
     FoundGroup,
@@ -23,15 +25,16 @@ from ottla.wire.api.k09_offset_fetch import (
     OffsetFetchResponse,
 )
 from ottla.wire.api.k15_describe_groups import DescribedGroup, DescribedGroupMember
-from ottla.wire.api.k16_list_groups import ListedGroup, ListGroupsRequest
 from ottla.wire.declare import ZERO_UUID
 from ottla.wire.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from ottla.coordination.groups.shard import GroupShard
 
 # OffsetFetch asks for several groups from this version on (KIP-709).
 _SEVERAL_GROUPS_VERSION = 8
 # DescribeGroups calls a missing group by its name from this version on (KIP-1043).
 _GROUP_ID_NOT_FOUND_VERSION = 6
-_GROUP_TYPE = "classic"
 # Of a group's id in an error message: with the words around it, a longest id is too long a string.
 _SHOWN_CHARACTERS = 1_000
 
@@ -46,12 +49,14 @@ _NOT_COMMITTED = CommittedOffset(
 
 
 def fetch_offsets(
-    store: OffsetStore, request: OffsetFetchRequest, version: int
+    shard: GroupShard, request: OffsetFetchRequest, version: int
 ) -> OffsetFetchResponse:
     """The committed offsets asked for; -1 where there is none, whether or not the group exists."""
     if version >= _SEVERAL_GROUPS_VERSION:
-        return OffsetFetchResponse(groups=[_found_group(store, group) for group in request.groups])
-    committed = store.of_group(request.group_id)
+        return OffsetFetchResponse(
+            groups=[_found_group(shard, group, version) for group in request.groups]
+        )
+    committed = shard.offsets.of_group(request.group_id)
     asked: Iterable[tuple[str, Iterable[int]]]
     if request.topics is None:
         asked = committed.items()
@@ -76,8 +81,11 @@ def fetch_offsets(
     return OffsetFetchResponse(topics=topics)
 
 
-def _found_group(store: OffsetStore, asked: GroupToLookUp) -> FoundGroup:
-    committed = store.of_group(asked.group_id)
+def _found_group(shard: GroupShard, asked: GroupToLookUp, version: int) -> FoundGroup:
+    error = _check_fetch(shard, asked, version)
+    if error is not ErrorCode.NONE:
+        return FoundGroup(group_id=asked.group_id, topics=[], error_code=error)
+    committed = shard.offsets.of_group(asked.group_id)
     if asked.topics is None:
         topics = [
             _found_topic(name, _topic_id(partitions), partitions, partitions)
@@ -91,6 +99,16 @@ def _found_group(store: OffsetStore, asked: GroupToLookUp) -> FoundGroup:
             for topic in asked.topics
         ]
     return FoundGroup(group_id=asked.group_id, topics=topics)
+
+
+def _check_fetch(shard: GroupShard, asked: GroupToLookUp, version: int) -> ErrorCode:
+    """``NONE``, or why a consumer must not go on from what it would read (KIP-848)."""
+    if asked.member_id is None and asked.member_epoch < 0:
+        return ErrorCode.NONE
+    group = shard.groups.get(asked.group_id)
+    if group is None:
+        return ErrorCode.NONE
+    return group.check_fetch(Membership(asked.member_id or "", asked.member_epoch, version=version))
 
 
 def _topic_id(partitions: Mapping[int, CommittedOffset]) -> UUID:
@@ -119,9 +137,12 @@ def _found_topic(
     return FoundGroupTopic(name=name, topic_id=topic_id, partitions=partitions)
 
 
-def describe(group: ClassicGroup | None, group_id: str, version: int) -> DescribedGroup:
-    """One group; metadata of its members only while it is Stable, as Kafka has it."""
-    if group is None:
+def describe(group: Group | None, group_id: str, version: int) -> DescribedGroup:
+    """One group; metadata of its members only while it is Stable, as Kafka has it.
+
+    Groups of other kinds have a request of their own, and here don't exist.
+    """
+    if not isinstance(group, ClassicGroup):
         is_error = version >= _GROUP_ID_NOT_FOUND_VERSION
         return DescribedGroup(
             error_code=ErrorCode.GROUP_ID_NOT_FOUND if is_error else ErrorCode.NONE,
@@ -152,21 +173,3 @@ def _describe_member(member: Member, protocol_name: str | None) -> DescribedGrou
         member_metadata=b"" if protocol_name is None else member.metadata(protocol_name),
         member_assignment=member.assignment,
     )
-
-
-def list_groups(groups: Iterable[ClassicGroup], request: ListGroupsRequest) -> list[ListedGroup]:
-    """The groups in one of the states and of one of the types asked for; no filter means all."""
-    states = {state.strip().lower() for state in request.states_filter}
-    types = {group_type.strip().lower() for group_type in request.types_filter}
-    if types and _GROUP_TYPE not in types:
-        return []
-    return [
-        ListedGroup(
-            group_id=group.group_id,
-            protocol_type=group.protocol_type or "",
-            group_state=group.state.value,
-            group_type=_GROUP_TYPE,
-        )
-        for group in groups
-        if not states or group.state.value.lower() in states
-    ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from ottla.coordination.groups.classic import ClassicGroup
+from typing import TYPE_CHECKING
+
 from ottla.coordination.groups.membership import EMPTY_ASSIGNMENT, NO_MEMBER_ID
 from ottla.wire.api.k11_join_group import JoinedMember, JoinGroupResponse
 from ottla.wire.api.k14_sync_group import SyncGroupResponse
 from ottla.wire.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from ottla.coordination.groups.classic import ClassicGroup
 
 # From this version on the protocol name may be null (KIP-559).
 _NULLABLE_PROTOCOL_NAME_VERSION = 7

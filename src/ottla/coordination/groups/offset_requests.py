@@ -1,0 +1,115 @@
+"""What a shard does about committed offsets, of whichever kind their group is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ottla.coordination.groups import commands, offsets, queries
+from ottla.coordination.groups.classic import ClassicGroup
+from ottla.coordination.groups.group import Membership, PartitionName
+from ottla.coordination.groups.group_log import committed_offset, offset_tombstone
+from ottla.coordination.groups.timers import session_timer
+from ottla.coordination.outcome import Outcome
+from ottla.wire.errors import ErrorCode
+from ottla.wire.group_records import (
+    GroupRecordKey,
+    GroupRecordValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
+
+if TYPE_CHECKING:
+    from ottla.coordination.groups.shard import GroupShard
+
+
+def replay(shard: GroupShard, key: GroupRecordKey, value: GroupRecordValue | None) -> None:
+    """Takes in a committed offset, or its end."""
+    assert isinstance(key, OffsetCommitKey)
+    if value is None:
+        shard.offsets.remove(key.group, key.topic, key.partition)
+        return
+    assert isinstance(value, OffsetCommitValue)
+    if key.group not in shard.groups:
+        # Offsets of nobody's group make a simple group.
+        shard.groups[key.group] = ClassicGroup(key.group)
+    shard.offsets.put(key.group, key.topic, key.partition, committed_offset(value))
+
+
+def expire(shard: GroupShard, outcome: Outcome, now_ms: int) -> None:
+    """Lets go of offsets past their retention, and of empty groups without any."""
+    outcome.is_atomic = False
+    for group in shard.groups.values():
+        tombstones = offsets.expired(group, shard.offsets, shard.settings, now_ms)
+        outcome.records.extend(tombstones)
+        offset_count = sum(1 for _ in shard.offsets.positions(group.group_id))
+        if group.may_vanish and len(tombstones) == offset_count:
+            outcome.records.extend(group.tombstones())
+
+
+def _offset_commit(
+    shard: GroupShard, command: commands.OffsetCommit, outcome: Outcome, now_ms: int
+) -> None:
+    request = command.request
+    group = shard.groups.get(request.group_id)
+    if group is None:
+        error = offsets.check_commit_without_group(request, command.version)
+        if error is ErrorCode.NONE and shard.is_full:
+            error = ErrorCode.POLICY_VIOLATION
+    else:
+        error = group.check_commit(
+            Membership(
+                request.member_id,
+                request.generation_id_or_member_epoch,
+                request.group_instance_id,
+                version=command.version,
+            ),
+            (
+                PartitionName(topic.name, topic.topic_id, partition.partition_index)
+                for topic in request.topics
+                for partition in topic.partitions
+            ),
+        )
+    if error is not ErrorCode.NONE:
+        outcome.reply(command.token, offsets.commit_error(request, error))
+        return
+    if group is not None:
+        timeout_ms = group.session_of_committer(request.member_id)
+        if timeout_ms is not None:
+            key = session_timer(group.group_id, request.member_id)
+            outcome.set_timer(key, now_ms + timeout_ms)
+    offsets.commit(outcome, command, shard.settings, now_ms)
+
+
+def _offset_fetch(
+    shard: GroupShard, command: commands.OffsetFetch, outcome: Outcome, _: int
+) -> None:
+    response = queries.fetch_offsets(shard, command.request, command.version)
+    outcome.reply(command.token, response)
+
+
+def _offset_delete(
+    shard: GroupShard, command: commands.OffsetDelete, outcome: Outcome, _: int
+) -> None:
+    group = shard.groups.get(command.request.group_id)
+    offsets.delete(outcome, command, group, shard.offsets)
+
+
+def _topics_deleted(
+    shard: GroupShard, command: commands.TopicsDeleted, outcome: Outcome, _: int
+) -> None:
+    outcome.is_atomic = False
+    for group_id in shard.offsets.group_ids():
+        committed = shard.offsets.of_group(group_id)
+        for topic in command.topics & committed.keys():
+            outcome.records.extend(
+                offset_tombstone(group_id, topic, partition) for partition in committed[topic]
+            )
+
+
+DECIDE: dict[type[Any], Callable[[GroupShard, Any, Outcome, int], None]] = {
+    commands.OffsetCommit: _offset_commit,
+    commands.OffsetFetch: _offset_fetch,
+    commands.OffsetDelete: _offset_delete,
+    commands.TopicsDeleted: _topics_deleted,
+}
