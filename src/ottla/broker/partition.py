@@ -13,10 +13,13 @@ from ottla.log.flush import FlushTarget
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import Appended, AppendOrigin, PartitionLog
 from ottla.metadata.topic_names import is_internal
-from ottla.records.batch import BatchHeader
+from ottla.records.batch import BatchHeader, read_header
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 NO_LEADER_EPOCH = -1
+
+# Takes the producer's id and epoch, and whether its transaction was committed.
+OnTransactionEnd = Callable[[int, int, bool], None]
 
 
 class WatermarkWaiter(Protocol):
@@ -38,11 +41,13 @@ class Partition:
     __slots__ = (
         "_commit",
         "_observers",
+        "_transaction_observers",
         "_waiters",
         "failure",
         "high_watermark",
         "is_internal",
         "isr",
+        "last_stable_offset",
         "leader_epoch",
         "log",
         "name",
@@ -77,18 +82,15 @@ class Partition:
         self._commit = commit
         self._waiters: deque[tuple[int, WatermarkWaiter]] = deque()
         self._observers: set[Callable[[Partition], None]] = set()
-        log.high_watermark = self.high_watermark
+        self._transaction_observers: list[OnTransactionEnd] = []
+        self.last_stable_offset = log.advance_high_watermark(self.high_watermark)
+        """Up to where ``read_committed`` may read: no transaction before it is open."""
         if commit is not None and self.high_watermark < log.log_end_offset:
             commit(self)
 
     @property
     def is_offline(self) -> bool:
         return self.failure is not None
-
-    @property
-    def last_stable_offset(self) -> int:
-        """Up to where ``read_committed`` may read: no transactions, so the high watermark."""
-        return self.high_watermark
 
     def check_leader_epoch(self, epoch: int) -> None:
         """Fence a client that knows another leader epoch (KIP-320); -1 asks for no check.
@@ -121,11 +123,68 @@ class Partition:
         appended = self.log.append(
             buffer, batches, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin
         )
+        self._appended()
+        return appended
+
+    def append_end_marker(
+        self,
+        producer_id: int,
+        producer_epoch: int,
+        coordinator_epoch: int,
+        is_commit: bool,
+        now_ms: int,
+        transaction_version: int,
+    ) -> Appended:
+        """End a producer's transaction here. Who called `on_transaction_end` learns of it at once;
+        it is durable when the high watermark has passed the marker.
+
+        Args:
+            transaction_version: of the transaction; from 2 on ``producer_epoch`` is to be one more
+                than that of the transaction's records.
+
+        Raises:
+            InvalidProducerEpoch, TransactionCoordinatorFenced: the marker came too late.
+            LogDirectoryFailed: the disk failed; the partition must be taken offline.
+        """
+        from ottla.records.control import ControlType, encode_end_transaction_batch
+
+        if self.failure is not None:
+            raise LogDirectoryFailed(str(self.failure))
+        marker = encode_end_transaction_batch(
+            ControlType.COMMIT if is_commit else ControlType.ABORT,
+            producer_id=producer_id,
+            producer_epoch=producer_epoch,
+            coordinator_epoch=coordinator_epoch,
+            timestamp_ms=now_ms,
+        )
+        buffer = bytearray(marker)
+        appended = self.log.append(
+            buffer,
+            [(0, read_header(buffer))],
+            leader_epoch=self.leader_epoch,
+            now_ms=now_ms,
+            origin=AppendOrigin.COORDINATOR,
+            transaction_version=transaction_version,
+        )
+        for callback in self._transaction_observers:
+            callback(producer_id, producer_epoch, is_commit)
+        self._appended()
+        return appended
+
+    def on_transaction_end(self, callback: OnTransactionEnd) -> None:
+        """Call ``callback`` for every end marker appended from now on."""
+        self._transaction_observers.append(callback)
+
+    def forget_transaction_end(self, callback: OnTransactionEnd) -> None:
+        """Undo `on_transaction_end`."""
+        if callback in self._transaction_observers:
+            self._transaction_observers.remove(callback)
+
+    def _appended(self) -> None:
         if self._commit is not None:
             self._commit(self)
         else:
             self._advance(self.log.log_end_offset)
-        return appended
 
     def flushed(self, target: FlushTarget) -> None:
         """A group commit ended: everything below the target's offset is on disk."""
@@ -172,7 +231,8 @@ class Partition:
     def _advance(self, offset: int) -> None:
         if offset <= self.high_watermark:
             return
-        self.high_watermark = self.log.high_watermark = offset
+        self.high_watermark = offset
+        self.last_stable_offset = self.log.advance_high_watermark(offset)
         # A reply that leaves lets its connection go on, which may append and wait here again.
         while self._waiters and self._waiters[0][0] <= offset:
             self._waiters.popleft()[1].reached()

@@ -1,4 +1,4 @@
-"""What an append gives back, and what is refused whoever sent it."""
+"""What an append gives back, what is refused, and what it makes of the producers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from ottla.log.config import LogConfig
 from ottla.log.errors import MessageTooLarge, RecordListTooLarge, UnexpectedAppendOffset
-from ottla.records.batch import BatchHeader
+from ottla.log.producers import AppendOrigin, KeptBatch, Producer, Producers, StagedAppend
+from ottla.log.scan import parse_end_marker
+from ottla.log.transactions import AbortedTransaction
+from ottla.records.batch import CONTROL_FLAG, LENGTH_OVERHEAD_BYTES, BatchHeader
 
 
 class Appended(NamedTuple):
@@ -51,3 +54,71 @@ def check_replicated(header: BatchHeader, log_end_offset: int) -> int:
             f"{log_end_offset}"
         )
     return header.base_offset
+
+
+class PreparedAppend:
+    """Batches that may be written, with their offsets; nothing has changed before `commit`.
+
+    Raises:
+        LogError: as ``PartitionLog.append`` does.
+    """
+
+    __slots__ = ("_batches", "_producer", "_producers", "_staged", "duplicate", "written")
+
+    def __init__(
+        self,
+        buffer: bytearray | memoryview,
+        batches: Sequence[tuple[int, BatchHeader]],
+        producers: Producers,
+        *,
+        log_end_offset: int,
+        append_time_ms: int,
+        origin: AppendOrigin,
+        transaction_version: int,
+    ) -> None:
+        self._batches = batches
+        self._producers = producers
+        self._producer: Producer | None = None
+        self._staged: StagedAppend | None = None
+        self.duplicate: KeptBatch | None = None
+        """The batch that was there before, in which case nothing is to be written."""
+        self.written: list[tuple[int, int, int]] = []
+        """Each batch's size, last offset and largest timestamp."""
+        offset = log_end_offset
+        is_replica = origin is AppendOrigin.REPLICATION
+        for position, header in batches:
+            if is_replica:
+                offset = check_replicated(header, offset)
+            max_timestamp_ms = header.max_timestamp_ms if append_time_ms < 0 else append_time_ms
+            if header.producer_id >= 0:
+                if len(batches) == 1 and not header.attributes & CONTROL_FLAG:
+                    # What clients send: nothing needs to be staged for a single batch.
+                    producer = producers.get(header.producer_id) or Producer(header.producer_id)
+                    self._producer = producer
+                    self.duplicate = producer.check(header, origin)
+                else:
+                    self._staged = self._staged or StagedAppend(producers, origin)
+                    is_control = header.attributes & CONTROL_FLAG
+                    marker = parse_end_marker(buffer, position) if is_control else None
+                    self.duplicate = self._staged.stage(
+                        header,
+                        offset,
+                        max_timestamp_ms,
+                        marker,
+                        transaction_version=transaction_version,
+                    )
+                if self.duplicate is not None:
+                    return
+            last_offset = offset + header.last_offset_delta
+            size_bytes = header.batch_length_bytes + LENGTH_OVERHEAD_BYTES
+            self.written.append((size_bytes, last_offset, max_timestamp_ms))
+            offset = last_offset + 1
+
+    def commit(self, first_offset: int) -> Sequence[AbortedTransaction]:
+        """The append is on disk; returns what the transaction index has to say of it."""
+        if self._producer is not None:
+            self._producer.add(self._batches[0][1], first_offset, self.written[0][2])
+            self._producers.put(self._producer)
+        elif self._staged is not None:
+            return self._staged.commit()
+        return ()

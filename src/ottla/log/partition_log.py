@@ -5,38 +5,29 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 
-from ottla.log.appending import Appended, check_replicated, check_sizes
+from ottla.log.appending import Appended, PreparedAppend, check_sizes
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
-from ottla.log.errors import (
-    LogDirectoryFailed,
-    OffsetOutOfRange,
-)
+from ottla.log.errors import LogDirectoryFailed, OffsetOutOfRange
 from ottla.log.files import write_file
 from ottla.log.flush import FlushTarget, Unsynced
 from ottla.log.health import DirectoryHealth
-from ottla.log.names import (
-    LEADER_EPOCH_CHECKPOINT,
-    PARTITION_METADATA,
-    TopicPartition,
-)
+from ottla.log.names import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, TopicPartition
 from ottla.log.producer_recovery import restore_producers
-from ottla.log.producers import AppendOrigin, KeptBatch, Producer, StagedAppend
+from ottla.log.producers import AppendOrigin, KeptBatch, Producer
 from ottla.log.reading import LogSlice
 from ottla.log.recovery import LoadedLog, OpenRequest, Recovered, load_log
 from ottla.log.retention import Removal, retention_plan
 from ottla.log.rolling import is_roll_due
-from ottla.log.scan import parse_end_marker
 from ottla.log.segment import Segment
 from ottla.log.segments import Segments
 from ottla.log.text_files import format_epoch_checkpoint, format_partition_metadata
 from ottla.log.timestamps import FoundOffset, find_by_timestamp, find_max_timestamp
+from ottla.log.transactions import AbortedTransaction
 from ottla.ports.disk import Disk
-from ottla.records.batch import LENGTH_OVERHEAD_BYTES, BatchHeader
+from ottla.records.batch import BatchHeader
 from ottla.records.stamp import stamp, stamp_log_append_time
 
 __all__ = ["AppendOrigin", "Appended", "PartitionLog"]
-
-_CONTROL_FLAG = 0x20
 
 
 class PartitionLog:
@@ -77,7 +68,7 @@ class PartitionLog:
         self.checkpointed_offset = loaded.checkpointed_offset
         """The recovery point the next start will read, kept up to date by the directory."""
         self.high_watermark = self.log_end_offset
-        """Kept up to date by the owner; retention deletes nothing at or above it."""
+        """Retention deletes nothing at or above it."""
         self.leader_epochs = loaded.epochs
         self.producers = loaded.producers
         self.recovered = loaded.recovered
@@ -182,6 +173,13 @@ class PartitionLog:
         """Forget producers that wrote nothing lately (``producer.id.expiration.ms``)."""
         self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
 
+    def advance_high_watermark(self, high_watermark: int) -> int:
+        """Take note of the high watermark; returns the last stable offset."""
+        self.high_watermark = high_watermark
+        last_stable_offset = self.producers.unstable.advance(high_watermark)
+        # The log may have lost the beginning of a transaction that is still open.
+        return max(last_stable_offset, min(self.log_start_offset, high_watermark))
+
     # Appending
 
     def append(
@@ -192,6 +190,7 @@ class PartitionLog:
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        transaction_version: int = 0,
     ) -> Appended:
         """Assign offsets and write, in one call to the disk.
 
@@ -199,6 +198,7 @@ class PartitionLog:
             buffer: one or more validated batches; offsets, leader epoch and, where the topic wants
                 it, the append time are stamped in place.
             batches: position and header of every batch in the buffer, in order.
+            transaction_version: by which end markers are checked (KIP-1228).
 
         Raises:
             LogError: the batches were refused; nothing was written.
@@ -211,45 +211,29 @@ class PartitionLog:
         if not is_replica and self.config.message_timestamp_type == LOG_APPEND_TIME:
             append_time_ms = now_ms
         check_sizes(len(buffer), batches, self.config, is_replica)
-        producer: Producer | None = None
-        staged: StagedAppend | None = None
-        written: list[tuple[int, int, int]] = []
-        offset = self.log_end_offset
-        for position, header in batches:
-            if is_replica:
-                offset = check_replicated(header, offset)
-            max_timestamp_ms = header.max_timestamp_ms if append_time_ms < 0 else append_time_ms
-            if header.producer_id >= 0:
-                if len(batches) == 1 and not header.attributes & _CONTROL_FLAG:
-                    # What clients send: nothing needs to be staged for a single batch.
-                    producer = self.producers.get(header.producer_id)
-                    producer = producer or Producer(header.producer_id)
-                    duplicate = producer.check(header, origin)
-                else:
-                    staged = staged or StagedAppend(self.producers, origin)
-                    marker = None
-                    if header.attributes & _CONTROL_FLAG:
-                        marker = parse_end_marker(buffer, position)
-                    duplicate = staged.stage(header, offset, max_timestamp_ms, marker)
-                if duplicate is not None:
-                    return self._repeated(duplicate)
-            last_offset = offset + header.last_offset_delta
-            written.append(
-                (header.batch_length_bytes + LENGTH_OVERHEAD_BYTES, last_offset, max_timestamp_ms)
-            )
-            offset = last_offset + 1
+        prepared = PreparedAppend(
+            buffer,
+            batches,
+            self.producers,
+            log_end_offset=self.log_end_offset,
+            append_time_ms=append_time_ms,
+            origin=origin,
+            transaction_version=transaction_version,
+        )
+        if prepared.duplicate is not None:
+            return self._repeated(prepared.duplicate)
+        written = prepared.written
         epoch = None if is_replica else leader_epoch
         try:
             first_offset = self._write(buffer, batches, written, epoch, append_time_ms, now_ms)
+            aborted = prepared.commit(first_offset)
+            if aborted:
+                self._index_aborted(aborted)
         except OSError as error:
             raise self._health.fail(error) from error
-        if producer is not None:
-            producer.add(batches[0][1], first_offset, written[0][2])
-            self.producers.put(producer)
-        elif staged is not None:
-            staged.commit()
-        self.producers.end_offset = self.log_end_offset = offset
-        return Appended(first_offset, offset - 1, append_time_ms, self.log_start_offset)
+        last_offset = written[-1][1]
+        self.producers.end_offset = self.log_end_offset = last_offset + 1
+        return Appended(first_offset, last_offset, append_time_ms, self.log_start_offset)
 
     def _repeated(self, duplicate: KeptBatch) -> Appended:
         return Appended(
@@ -295,6 +279,13 @@ class PartitionLog:
         if leader_epoch is not None:
             self.leader_epochs.assign(leader_epoch, first_offset)
         return first_offset
+
+    def _index_aborted(self, aborted: Sequence[AbortedTransaction]) -> None:
+        index = self._segments.active.transaction_index
+        if not index:
+            self._unsynced.note_names()
+        for entry in aborted:
+            index.append(entry)
 
     # Rolling
 
@@ -507,12 +498,15 @@ class PartitionLog:
         self.leader_epochs.truncate_from_end(end_offset)
         self._is_touched = True
         self._snapshots.remove_after(end_offset)
+        ended_before = self.producers.unstable
         self.producers = restore_producers(
             self._snapshots,
             list(self._segments),
             start_offset=self.log_start_offset,
             end_offset=end_offset,
+            high_watermark=self.high_watermark,
         )
+        self.producers.unstable.carry_over(ended_before, end_offset)
         self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
 
     def _discard(self, segments: list[Segment]) -> list[str]:

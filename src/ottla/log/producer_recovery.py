@@ -21,6 +21,7 @@ def restore_producers(
     *,
     start_offset: int,
     end_offset: int,
+    high_watermark: int,
     trust_missing: bool = False,
 ) -> Producers:
     """The producers at ``end_offset``.
@@ -30,12 +31,11 @@ def restore_producers(
         trust_missing: as Kafka does after a clean stop, take the lack of a snapshot for a lack of
             producers, rather than reading the log from its start.
     """
-    producers = Producers()
+    producers = Producers(high_watermark)
     latest = snapshots.load_latest(start_offset, end_offset)
     if latest is not None:
         producers.end_offset, known = latest
-        for producer in known:
-            producers.put(producer)
+        producers.load(known)
         _recall_earlier_batches(producers, segments)
     else:
         producers.end_offset = end_offset if trust_missing else start_offset

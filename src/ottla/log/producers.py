@@ -16,12 +16,16 @@ from ottla.log.errors import (
     OutOfOrderSequence,
     TransactionCoordinatorFenced,
 )
+from ottla.log.transactions import AbortedTransaction, CompletedTransaction, UnstableTransactions
 from ottla.records.batch import MAX_SEQUENCE, BatchHeader
 
 BATCHES_KEPT = 5
 NO_EPOCH = -1
 NO_TRANSACTION = -1
 NO_OFFSET = -1
+_MAX_EPOCH = 2**15 - 1
+# From this transaction.version on every transaction has an epoch of its own (KIP-890).
+_FIRST_VERSION_WITH_EPOCH_BUMPS = 2
 
 
 class AppendOrigin(IntEnum):
@@ -50,6 +54,7 @@ class EndMarker(NamedTuple):
 
     coordinator_epoch: int
     timestamp_ms: int
+    is_commit: bool
 
 
 class Producer:
@@ -191,22 +196,53 @@ class Producer:
         if header.is_transactional and self.current_txn_first_offset == NO_TRANSACTION:
             self.current_txn_first_offset = first_offset
 
-    def check_marker(self, producer_epoch: int, marker: EndMarker) -> None:
-        """Refuse a marker of a replaced producer or a replaced coordinator."""
-        self.check_epoch(producer_epoch)
-        if marker.coordinator_epoch < self.coordinator_epoch:
+    def check_marker(
+        self, producer_epoch: int, coordinator_epoch: int, transaction_version: int
+    ) -> None:
+        """Refuse a marker of a replaced producer or a replaced coordinator.
+
+        Where each transaction has its own epoch a marker carries the next one: one that doesn't
+        exceed the producer's is late, and would end a transaction begun since (KIP-1228). A
+        repeated marker is harmless when no transaction is open; at the largest epoch there is no
+        next one.
+        """
+        is_late = producer_epoch < self.producer_epoch
+        if transaction_version >= _FIRST_VERSION_WITH_EPOCH_BUMPS:
+            is_late = is_late or (
+                producer_epoch == self.producer_epoch
+                and producer_epoch != _MAX_EPOCH
+                and self.current_txn_first_offset != NO_TRANSACTION
+            )
+        if is_late:
+            raise InvalidProducerEpoch(
+                f"Marker for producer {self.producer_id} with epoch {producer_epoch}, "
+                f"but epoch {self.producer_epoch} has already written"
+            )
+        if coordinator_epoch < self.coordinator_epoch:
             raise TransactionCoordinatorFenced(
                 f"Marker for producer {self.producer_id} of coordinator epoch "
-                f"{marker.coordinator_epoch}, but {self.coordinator_epoch} has already written"
+                f"{coordinator_epoch}, but {self.coordinator_epoch} has already written"
             )
 
-    def end_transaction(self, producer_epoch: int, marker: EndMarker) -> None:
-        """Take note of the end of the producer's transaction."""
+    def end_transaction(
+        self, producer_epoch: int, offset: int, marker: EndMarker
+    ) -> CompletedTransaction | None:
+        """Take note of the marker at ``offset``; returns the transaction it ends.
+
+        A marker without a transaction ends none: the partition was added to a transaction, but
+        nothing was written.
+        """
+        first_offset = self.current_txn_first_offset
         self._set_epoch(producer_epoch)
         self.coordinator_epoch = marker.coordinator_epoch
         self.last_timestamp_ms = marker.timestamp_ms
         self.idle_since_ms = None
         self.current_txn_first_offset = NO_TRANSACTION
+        if first_offset == NO_TRANSACTION:
+            return None
+        return CompletedTransaction(
+            self.producer_id, first_offset, offset, is_aborted=not marker.is_commit
+        )
 
     def _set_epoch(self, producer_epoch: int) -> None:
         if producer_epoch != self.producer_epoch:
@@ -217,11 +253,12 @@ class Producer:
 class Producers:
     """All producers of a partition, up to the log offset ``end_offset``."""
 
-    __slots__ = ("_by_id", "end_offset")
+    __slots__ = ("_by_id", "end_offset", "unstable")
 
-    def __init__(self) -> None:
+    def __init__(self, high_watermark: int = 0) -> None:
         self._by_id: dict[int, Producer] = {}
         self.end_offset = 0
+        self.unstable = UnstableTransactions(high_watermark)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -234,31 +271,46 @@ class Producers:
         return self._by_id.get(producer_id)
 
     def put(self, producer: Producer) -> None:
+        """Take over a producer as it is now, with the transaction it may have begun."""
         self._by_id[producer.producer_id] = producer
+        if producer.current_txn_first_offset != NO_TRANSACTION:
+            self.unstable.begin(producer.producer_id, producer.current_txn_first_offset)
+
+    def load(self, producers: Iterable[Producer]) -> None:
+        """Take over the producers of a snapshot."""
+        for producer in sorted(producers, key=lambda each: each.current_txn_first_offset):
+            self.put(producer)
 
     def clear(self) -> None:
         self._by_id.clear()
+        self.unstable = UnstableTransactions(self.unstable.high_watermark)
 
-    def first_unstable_offset(self) -> int | None:
-        """Where the first open transaction starts."""
-        open_at = [
-            producer.current_txn_first_offset
-            for producer in self._by_id.values()
-            if producer.current_txn_first_offset != NO_TRANSACTION
-        ]
-        return min(open_at, default=None)
+    def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
+        """Whether the producer's transaction has records here, and no end yet."""
+        producer = self._by_id.get(producer_id)
+        return (
+            producer is not None
+            and producer.current_txn_first_offset != NO_TRANSACTION
+            and producer.producer_epoch == producer_epoch
+        )
 
-    def replay(self, header: BatchHeader, marker: EndMarker | None) -> None:
-        """Take note of a batch that is in the log already; nothing is refused."""
+    def replay(self, header: BatchHeader, marker: EndMarker | None) -> AbortedTransaction | None:
+        """Take note of a batch that is in the log already; nothing is refused.
+
+        Returns what the transaction index has to say of it.
+        """
         if header.producer_id < 0:
-            return
+            return None
         producer = self._by_id.get(header.producer_id)
         if producer is None:
-            producer = self._by_id[header.producer_id] = Producer(header.producer_id)
+            producer = Producer(header.producer_id)
+        completed = None
         if not header.is_control:
             producer.add(header, header.base_offset, header.max_timestamp_ms)
         elif marker is not None:
-            producer.end_transaction(header.producer_epoch, marker)
+            completed = producer.end_transaction(header.producer_epoch, header.base_offset, marker)
+        self.put(producer)
+        return None if completed is None else self.unstable.end(completed)
 
     def remove_expired(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers that wrote nothing for long and have no open transaction.
@@ -278,12 +330,14 @@ class Producers:
 class StagedAppend:
     """The producers as they will be once an append is on disk; nothing changes before `commit`."""
 
-    __slots__ = ("_changed", "_origin", "_producers")
+    __slots__ = ("_changed", "_origin", "_producers", "_transactions")
 
     def __init__(self, producers: Producers, origin: AppendOrigin) -> None:
         self._producers = producers
         self._origin = origin
         self._changed: dict[int, Producer] = {}
+        # Those begun (by producer id and first offset) and ended, in the order of their batches.
+        self._transactions: list[tuple[int, int] | CompletedTransaction] = []
 
     def stage(
         self,
@@ -291,6 +345,8 @@ class StagedAppend:
         first_offset: int,
         max_timestamp_ms: int,
         marker: EndMarker | None,
+        *,
+        transaction_version: int = 0,
     ) -> KeptBatch | None:
         """Check one batch; returns the batch it repeats, in which case nothing may be appended.
 
@@ -306,17 +362,33 @@ class StagedAppend:
         if header.is_control:
             if marker is not None:
                 if self._origin is not AppendOrigin.REPLICATION:
-                    producer.check_marker(header.producer_epoch, marker)
-                producer.end_transaction(header.producer_epoch, marker)
+                    producer.check_marker(
+                        header.producer_epoch, marker.coordinator_epoch, transaction_version
+                    )
+                completed = producer.end_transaction(header.producer_epoch, first_offset, marker)
+                if completed is not None:
+                    self._transactions.append(completed)
         else:
             duplicate = producer.check(header, self._origin)
             if duplicate is not None:
                 return duplicate
             producer.add(header, first_offset, max_timestamp_ms)
+            if producer.current_txn_first_offset == first_offset:
+                self._transactions.append((producer_id, first_offset))
         self._changed[producer_id] = producer
         return None
 
-    def commit(self) -> None:
-        """The append is on disk."""
+    def commit(self) -> list[AbortedTransaction]:
+        """The append is on disk; returns what the transaction index has to say of it."""
+        unstable = self._producers.unstable
+        aborted = []
+        for transaction in self._transactions:
+            if not isinstance(transaction, CompletedTransaction):
+                unstable.begin(*transaction)
+                continue
+            entry = unstable.end(transaction)
+            if entry is not None:
+                aborted.append(entry)
         for producer in self._changed.values():
             self._producers.put(producer)
+        return aborted

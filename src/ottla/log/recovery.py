@@ -93,7 +93,7 @@ class _Loader:
         self._directory = directory
         self._config = config
         self._request = request
-        self._producers = Producers()
+        self._producers = Producers(request.recovery_point)
         self._segments: list[Segment] = []
         self._recovered = Recovered()
         self._resealed: list[Segment] = []
@@ -188,6 +188,7 @@ class _Loader:
             segments,
             start_offset=self._request.log_start_offset,
             end_offset=end_offset,
+            high_watermark=self._request.recovery_point,
             trust_missing=self._request.was_clean,
         )
 

@@ -90,7 +90,7 @@ def parse_end_marker(batch: bytes | bytearray | memoryview, position: int = 0) -
 
     A batch emptied by compaction and the leader-change records of other logs end none.
     """
-    from ottla.records.control import decode_end_transaction_marker
+    from ottla.records.control import ControlType, decode_end_transaction_marker
     from ottla.records.decode import decode_records
 
     try:
@@ -100,4 +100,5 @@ def parse_end_marker(batch: bytes | bytearray | memoryview, position: int = 0) -
         marker = decode_end_transaction_marker(records[0].key, records[0].value)
     except RecordsError:
         return None
-    return EndMarker(marker.coordinator_epoch, records[0].timestamp_ms)
+    is_commit = marker.type is ControlType.COMMIT
+    return EndMarker(marker.coordinator_epoch, records[0].timestamp_ms, is_commit)

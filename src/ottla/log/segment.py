@@ -17,9 +17,11 @@ from ottla.log.names import (
     OFFSET_INDEX_SUFFIX,
     SEGMENT_SUFFIXES,
     TIME_INDEX_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
     offset_name,
 )
 from ottla.log.scan import SCAN_CHUNK_BYTES, iter_file_headers
+from ottla.log.transaction_index import TransactionIndex
 from ottla.ports.disk import Buffer, Disk, File
 from ottla.records.batch import BatchHeader
 from ottla.records.errors import RecordsError
@@ -51,6 +53,7 @@ class Segment:
         "next_offset",
         "offset_index",
         "time_index",
+        "transaction_index",
     )
 
     def __init__(
@@ -84,6 +87,9 @@ class Segment:
         )
         time_path = self.path(TIME_INDEX_SUFFIX)
         self.time_index = TimeIndex(IndexFile(disk, time_path, TIME_ENTRY_SIZE, 0), base_offset)
+        self.transaction_index = TransactionIndex(
+            disk, self.path(TRANSACTION_INDEX_SUFFIX), base_offset, is_new=is_new
+        )
 
     # Files
 
@@ -125,6 +131,7 @@ class Segment:
             self._file = None
         self.offset_index.file.close()
         self.time_index.file.close()
+        self.transaction_index.close()
 
     def mark_deleted(self) -> list[str]:
         """Give the files the suffix ``.deleted``; returns what to remove later."""
@@ -209,6 +216,7 @@ class Segment:
         """Make stored indexes durable."""
         self.offset_index.file.sync()
         self.time_index.file.sync()
+        self.transaction_index.sync()
 
     # Times
 
@@ -328,6 +336,7 @@ class Segment:
         offset = min(offset, base_offset)
         self.offset_index.truncate(offset)
         self.time_index.truncate(offset)
+        self.transaction_index.truncate(offset)
         self.cut(position)
         self._largest = self.time_index.last()
         self.load_end()

@@ -111,19 +111,20 @@ def test_a_plain_batch_inside_a_transaction_is_refused() -> None:
 def test_a_marker_ends_the_transaction_and_keeps_the_sequence() -> None:
     producers = Producers()
     producers.put(producer_after(header(0, attributes=TRANSACTIONAL)))
-    assert producers.first_unstable_offset() == 0
+    assert producers.unstable.first_offset() == 0
     staged = StagedAppend(producers, COORDINATOR)
     marker = header(-1, attributes=TRANSACTIONAL | CONTROL)
-    assert staged.stage(marker, 1, 0, EndMarker(4, 6000)) is None
-    assert producers.first_unstable_offset() == 0
+    assert staged.stage(marker, 1, 0, EndMarker(4, 6000, True)) is None
+    assert producers.unstable.first_offset() == 0
     staged.commit()
     producer = producers.get(1)
     assert producer is not None
-    assert producers.first_unstable_offset() is None
+    assert producers.unstable.advance(1) == 0
+    assert producers.unstable.advance(2) == 2
     assert (producer.coordinator_epoch, producer.last_timestamp_ms) == (4, 6000)
     assert producer.check(header(1), CLIENT) is None
     with pytest.raises(TransactionCoordinatorFenced):
-        StagedAppend(producers, COORDINATOR).stage(marker, 2, 0, EndMarker(3, 6000))
+        StagedAppend(producers, COORDINATOR).stage(marker, 2, 0, EndMarker(3, 6000, True))
 
 
 def test_nothing_staged_shows_before_the_commit() -> None:
