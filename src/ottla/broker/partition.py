@@ -126,6 +126,15 @@ class Partition:
         self._appended()
         return appended
 
+    def append_next(self, buffer: memoryview, header: BatchHeader) -> bool:
+        """Append one plain, stamped batch in short; see ``PartitionLog.append_next``."""
+        if self.failure is not None:
+            return False
+        if not self.log.append_next(buffer, header, leader_epoch=self.leader_epoch):
+            return False
+        self._appended()
+        return True
+
     def append_end_marker(
         self,
         producer_id: int,

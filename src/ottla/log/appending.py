@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ottla.log.config import LogConfig
+from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.log.errors import MessageTooLarge, RecordListTooLarge, UnexpectedAppendOffset
 from ottla.log.producers import AppendOrigin, KeptBatch, Producer, Producers, StagedAppend
 from ottla.log.scan import parse_end_marker
@@ -22,6 +22,18 @@ class Appended(NamedTuple):
     """The broker's time when it is the records' time, else -1."""
     log_start_offset: int
     is_duplicate: bool = False
+
+
+def repeated(duplicate: KeptBatch, config: LogConfig, log_start_offset: int) -> Appended:
+    """What a retry of a batch that is in the log is answered with."""
+    is_append_time = config.message_timestamp_type == LOG_APPEND_TIME
+    return Appended(
+        duplicate.first_offset,
+        duplicate.last_offset,
+        duplicate.timestamp_ms if is_append_time else -1,
+        log_start_offset,
+        is_duplicate=True,
+    )
 
 
 def check_sizes(

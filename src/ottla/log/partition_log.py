@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 
-from ottla.log.appending import Appended, PreparedAppend, check_sizes
+from ottla.log.appending import Appended, PreparedAppend, check_sizes, repeated
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.log.errors import LogDirectoryFailed, OffsetOutOfRange
 from ottla.log.files import write_file
@@ -13,7 +13,7 @@ from ottla.log.flush import FlushTarget, Unsynced
 from ottla.log.health import DirectoryHealth
 from ottla.log.names import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, TopicPartition
 from ottla.log.producer_recovery import restore_producers
-from ottla.log.producers import AppendOrigin, KeptBatch, Producer
+from ottla.log.producers import AppendOrigin, Producer
 from ottla.log.reading import LogSlice
 from ottla.log.recovery import LoadedLog, OpenRequest, Recovered, load_log
 from ottla.log.retention import Removal, retention_plan
@@ -204,8 +204,7 @@ class PartitionLog:
             LogError: the batches were refused; nothing was written.
             LogDirectoryFailed: the disk failed.
         """
-        if self._health.failure is not None:
-            raise self._health.failure
+        self._health.check()
         is_replica = origin is AppendOrigin.REPLICATION
         append_time_ms = -1
         if not is_replica and self.config.message_timestamp_type == LOG_APPEND_TIME:
@@ -221,7 +220,7 @@ class PartitionLog:
             transaction_version=transaction_version,
         )
         if prepared.duplicate is not None:
-            return self._repeated(prepared.duplicate)
+            return repeated(prepared.duplicate, self.config, self.log_start_offset)
         written = prepared.written
         epoch = None if is_replica else leader_epoch
         try:
@@ -235,14 +234,25 @@ class PartitionLog:
         self.producers.end_offset = self.log_end_offset = last_offset + 1
         return Appended(first_offset, last_offset, append_time_ms, self.log_start_offset)
 
-    def _repeated(self, duplicate: KeptBatch) -> Appended:
-        return Appended(
-            duplicate.first_offset,
-            duplicate.last_offset,
-            duplicate.timestamp_ms if self.config.message_timestamp_type == LOG_APPEND_TIME else -1,
-            self.log_start_offset,
-            is_duplicate=True,
-        )
+    def append_next(self, buffer: memoryview, header: BatchHeader, *, leader_epoch: int) -> bool:
+        """Append a plain batch (see ``stamp_plain_batch``) that bears the log end offset, in short.
+
+        False, and nothing has changed, where ``append`` must decide: a failed disk, a new epoch or
+        segment, a producer's batch that isn't simply its next. Raises ``LogDirectoryFailed``.
+        """
+        if self._health.failure or leader_epoch != self.leader_epochs.latest_epoch:
+            return False
+        if not self.producers.is_next(header):
+            return False
+        try:
+            if not self._segments.append_next(buffer, header, self.config):
+                return False
+        except OSError as error:
+            raise self._health.fail(error) from error
+        self._is_touched = True
+        self.producers.add_next(header)
+        self.log_end_offset = self.producers.end_offset
+        return True
 
     def _write(
         self,

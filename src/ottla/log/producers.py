@@ -270,6 +270,27 @@ class Producers:
         """What is known of a producer."""
         return self._by_id.get(producer_id)
 
+    def is_next(self, header: BatchHeader) -> bool:
+        """Whether a plain batch is nobody's, or simply the next of a producer without a
+        transaction."""
+        if header.producer_id < 0:
+            return True
+        producer = self._by_id.get(header.producer_id)
+        if producer is None or not producer.batches:
+            return False
+        return (
+            producer.producer_epoch == header.producer_epoch
+            and producer.batches[-1].last_sequence + 1 == header.base_sequence
+            and producer.current_txn_first_offset == NO_TRANSACTION
+        )
+
+    def add_next(self, header: BatchHeader) -> None:
+        """Take note of such a batch, which is on disk."""
+        if header.producer_id >= 0:
+            producer = self._by_id[header.producer_id]
+            producer.add(header, header.base_offset, header.max_timestamp_ms)
+        self.end_offset = header.next_offset
+
     def put(self, producer: Producer) -> None:
         """Take over a producer as it is now, with the transaction it may have begun."""
         self._by_id[producer.producer_id] = producer

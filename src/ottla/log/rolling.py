@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from ottla.log.config import LogConfig
-from ottla.log.indexes import TIME_ENTRY_SIZE
+from ottla.log.config import LOG_APPEND_TIME, LogConfig
+from ottla.log.indexes import MAX_RELATIVE_OFFSET, TIME_ENTRY_SIZE
 from ottla.log.segment import Segment
 
 
@@ -38,6 +39,41 @@ def is_roll_due(
     if first_timestamp_ms < 0:
         return now_ms - active.created_ms > limit_ms
     return max([batch[2] for batch in batches]) - first_timestamp_ms > limit_ms
+
+
+class Room(NamedTuple):
+    """How far a segment may grow before it has to be asked again whether a new one is due."""
+
+    segment: Segment
+    config: LogConfig
+    end_position: int
+    """0 where nothing can be said in advance."""
+    last_offset: int
+    max_timestamp_ms: int
+
+
+# No batch is smaller, so no more than one index entry is made for so many bytes.
+_LEAST_BYTES_PER_ENTRY = 61
+
+
+def room_in(active: Segment, config: LogConfig) -> Room:
+    """Bounds within which `is_roll_due` says no, whatever batches they are reached with."""
+    first_timestamp_ms = active.first_timestamp_ms()
+    end_position = 0
+    is_append_time = config.message_timestamp_type == LOG_APPEND_TIME
+    if active.size_bytes > 0 and first_timestamp_ms >= 0 and not is_append_time:
+        entries_left = config.segment_index_bytes // TIME_ENTRY_SIZE - len(active.time_index) - 1
+        bytes_per_entry = max(config.index_interval_bytes, _LEAST_BYTES_PER_ENTRY)
+        end_position = min(
+            config.segment_bytes, active.size_bytes + max(entries_left, 0) * bytes_per_entry
+        )
+    return Room(
+        active,
+        config,
+        end_position,
+        active.base_offset + MAX_RELATIVE_OFFSET,
+        first_timestamp_ms + config.segment_ms - _jitter_ms(active, config),
+    )
 
 
 def _jitter_ms(segment: Segment, config: LogConfig) -> int:

@@ -1,13 +1,17 @@
-"""The segments of a log in order, and where in them an offset lies."""
+"""The segments of a log in order, the next batch's place, and where in them an offset lies."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from ottla.log.config import LogConfig
 from ottla.log.reading import LogSlice
 from ottla.log.retention import SegmentFacts
+from ottla.log.rolling import Room, room_in
 from ottla.log.segment import Segment
+from ottla.ports.disk import Buffer
+from ottla.records.batch import LENGTH_OVERHEAD_BYTES, BatchHeader
 
 # How many of the newest batches are found without touching the disk: consumers at the tail.
 _RECENT_BATCHES = 1024
@@ -17,7 +21,14 @@ _FIRST_BATCH_HEAD_BYTES = 12
 class Segments:
     """At least one segment, oldest first; the last one is active."""
 
-    __slots__ = ("_base_offsets", "_recent_offsets", "_recent_positions", "_segments", "active")
+    __slots__ = (
+        "_base_offsets",
+        "_recent_offsets",
+        "_recent_positions",
+        "_room",
+        "_segments",
+        "active",
+    )
 
     def __init__(self, segments: list[Segment]) -> None:
         self._segments = segments
@@ -25,6 +36,7 @@ class Segments:
         self.active = segments[-1]
         self._recent_offsets: list[int] = []
         self._recent_positions: list[int] = []
+        self._room: Room | None = None
 
     def __len__(self) -> int:
         return len(self._segments)
@@ -81,6 +93,34 @@ class Segments:
         self.add(segment)
         return removed
 
+    # Appending
+
+    def append_next(self, buffer: Buffer, header: BatchHeader, config: LogConfig) -> bool:
+        """Append one batch to the active segment, unless that may have to be a new one.
+
+        Raises ``OSError`` as the disk does; nothing has changed then but the file's tail.
+        """
+        active = self.active
+        room = self._room
+        if room is None or room.segment is not active or room.config is not config:
+            room = self._room = room_in(active, config)
+        position = active.size_bytes
+        size_bytes = header.batch_length_bytes + LENGTH_OVERHEAD_BYTES
+        base_offset = header.base_offset
+        last_offset = base_offset + header.last_offset_delta
+        max_timestamp_ms = header.max_timestamp_ms
+        if (
+            position + size_bytes > room.end_position
+            or last_offset > room.last_offset
+            or max_timestamp_ms > room.max_timestamp_ms
+        ):
+            self._room = None
+            return False
+        active.file.write([buffer], position)
+        active.note_batch(position, size_bytes, last_offset, max_timestamp_ms)
+        self.note_append(base_offset, position)
+        return True
+
     # Finding offsets
 
     def note_append(self, base_offset: int, position: int) -> None:
@@ -93,6 +133,7 @@ class Segments:
 
     def forget_recent(self) -> None:
         """Positions have changed."""
+        self._room = None
         self._recent_offsets.clear()
         self._recent_positions.clear()
 
