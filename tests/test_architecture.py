@@ -42,7 +42,8 @@ BANNED_IN_SANS_IO = {
 # records room keeps one compression context per thread (zstandard contexts can't be shared) and
 # reads the switch that turns its accelerator off.
 IO_DRIVERS = {
-    "metadata/store/sqlite.py": {"sqlite3", "asyncio", "threading", "os"},
+    "metadata/store/sqlite.py": {"sqlite3", "asyncio"},
+    "metadata/store/worker.py": {"asyncio", "threading"},
     "records/backend.py": {"os"},
     "records/compression.py": {"threading"},
 }

@@ -23,19 +23,14 @@ from ottla.broker.group_coordinator import GroupCoordinator
 from ottla.broker.internal_topic import InternalTopic
 from ottla.broker.maintenance import Maintenance
 from ottla.broker.open_files import max_connections_within, raise_open_file_limit
+from ottla.broker.opening import OpenedData, open_data
 from ottla.broker.partition import Partition
 from ottla.broker.partitions import Partitions
 from ottla.broker.producer_ids import ProducerIds
 from ottla.broker.receive_memory import ReceiveMemory
 from ottla.broker.session import Session
-from ottla.broker.startup import (
-    StartError,
-    directory_error,
-    listen_error,
-    load_cluster,
-    open_directories,
-    open_store,
-)
+from ottla.broker.start_errors import StartError, directory_error, listen_error
+from ottla.broker.startup import load_cluster
 from ottla.broker.steady_time import SteadyTime
 from ottla.broker.worker import NewWorker, WorkerThread
 from ottla.coordination.groups.settings import GroupSettings
@@ -80,6 +75,9 @@ class Node(NamedTuple):
 class BrokerNode:
     """A broker of one node, which is its own controller.
 
+    Args:
+        data: what it serves, where that was opened already.
+
     Attributes:
         addresses: bound address of each listener, by listener name; empty before ``start``.
         failed: set when the broker can't go on: no log directory is left, or not the first one,
@@ -96,6 +94,7 @@ class BrokerNode:
         entropy: Entropy | None = None,
         store: MetadataStore | None = None,
         new_worker: NewWorker = WorkerThread,
+        data: OpenedData | None = None,
     ) -> None:
         self.failed = asyncio.Event()
         self.configuration = configuration
@@ -106,6 +105,7 @@ class BrokerNode:
         self._disk: Disk = disk or SystemDisk()
         self._net: Net = net or SystemNet()
         self._given_store = store
+        self._given_data = data
         self._new_worker = new_worker
         self._listeners: list[Listener] = []
         self._directories: list[LogDirectory] = []
@@ -120,6 +120,8 @@ class BrokerNode:
     partitions: Partitions
     groups: GroupCoordinator
     fetch_sessions: FetchSessions
+    offline_directories: Mapping[str, LogDirectoryFailed]
+    """Why log directories could not be opened at the start, by path."""
     producer_ids: ProducerIds
     deadlines: Deadlines
     fetch_max_bytes: int
@@ -261,16 +263,21 @@ class BrokerNode:
         self._open_file_limit = raise_open_file_limit()
         for warning in configuration.warnings:
             _logger.warning("%s", warning)
-        self._directories, cluster_id = open_directories(
-            configuration, self._disk, self.entropy, now_ms=now_ms
+        data = self._given_data or open_data(
+            configuration, self._disk, self.entropy, now_ms=now_ms, store=self._given_store
         )
-        store = self._given_store or open_store(configuration.log_dirs, self._disk)
+        self._directories, self.offline_directories = data.directories, data.offline
         try:
             self.cluster = await load_cluster(
-                store, self._directories, configuration, cluster_id, self.entropy, now_ms=now_ms
+                data.store,
+                self._directories,
+                configuration,
+                data.cluster_id,
+                self.entropy,
+                now_ms=now_ms,
             )
         except BaseException:
-            await store.close()
+            await data.store.close()
             raise
         self._discard = Discard(self._disk, self._new_worker("discard"))
         if self.config.text("log.flush.policy") == FLUSH_POLICY_GROUP:
@@ -290,18 +297,15 @@ class BrokerNode:
     async def _open_partitions(self) -> None:
         image = self.cluster.image
         await self.partitions.follow(EMPTY_IMAGE, image)
-        try:
-            self.partitions.remove_unclaimed(image)
-        except LogDirectoryFailed as failure:
-            raise directory_error(failure) from failure
+        self.partitions.remove_unclaimed(image)
         for directory in self._directories:
             self._discard.later(directory.leftovers, 0)
         if self._commit is not None:
             # What recovery kept becomes durable before anyone may read it.
             await self._commit.drain()
-        for directory in self._directories:
-            if directory.failure is not None:
-                raise directory_error(directory.failure)
+        if self._directories[0].failure is not None:
+            # Without its metadata a broker can't go on.
+            raise directory_error(self._directories[0].failure)
         self.cluster.listen(self.partitions.follow)
         self.cluster.listen(self._purge_deleted_topics)
         self.cluster.listen(self._note_log_directories)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -112,16 +113,21 @@ class Partitions:
         Those of a deleted topic are removed; any other may be somebody's data and is left alone.
         """
         for directory in self._directories:
-            for name, log in list(directory.partitions.items()):
-                partition = self.get(*name)
-                if partition is not None and partition.log is log:
-                    continue
-                if log.topic_id is not None and log.topic_id in image.deleted_topics:
-                    self._discard([self._take_out(directory, log)], 0)
-                else:
-                    _logger.warning(
-                        "%s belongs to no topic of this cluster and is left alone", log.directory
-                    )
+            # A disk that fails here has told whoever watches its directory.
+            with contextlib.suppress(LogDirectoryFailed):
+                self._remove_unclaimed_in(directory, image)
+
+    def _remove_unclaimed_in(self, directory: LogDirectory, image: ClusterImage) -> None:
+        for name, log in list(directory.partitions.items()):
+            partition = self.get(*name)
+            if partition is not None and partition.log is log:
+                continue
+            if log.topic_id is not None and log.topic_id in image.deleted_topics:
+                self._discard([self._take_out(directory, log)], 0)
+            else:
+                _logger.warning(
+                    "%s belongs to no topic of this cluster and is left alone", log.directory
+                )
 
     def delete_records_before(self, partition: Partition, offset: int) -> None:
         """Move a partition's start; segments that fall out of it go with the next retention run.

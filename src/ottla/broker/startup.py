@@ -1,193 +1,26 @@
-"""Opening a broker's data: directories, the metadata store, and what one says of the other."""
+"""The cluster's metadata at the start: read back, begun, or made for the logs that were found."""
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import socket
 import uuid
 from collections.abc import Iterable, Sequence
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.configuration import BrokerConfiguration
 from ottla.broker.internal_topic import INTERNAL_TOPIC_SETTINGS
-from ottla.log.config import LogConfig
-from ottla.log.directory import LogDirectory, read_meta_properties
-from ottla.log.errors import DirectoryLocked, DirectoryRefused, ForeignDirectory, LogDirectoryFailed
+from ottla.broker.start_errors import StartError
+from ottla.log.directory import LogDirectory
 from ottla.metadata.controller.brokers import decide_bootstrap
 from ottla.metadata.decoding import CorruptEntryError
 from ottla.metadata.image import ClusterImage, ConfigResource, PartitionImage, ResourceType
 from ottla.metadata.records import ConfigChanged, MetadataRecord, PartitionChanged, TopicCreated
 from ottla.metadata.store.interface import MetadataStore, MetadataStoreError
-from ottla.metadata.store.sqlite import FILE_NAME, SqliteMetadataStore
 from ottla.metadata.topic_names import is_internal
-from ottla.metadata.uuids import format_uuid
-from ottla.ports.disk import Disk
 from ottla.ports.entropy import Entropy
-from ottla.ports.net import Address
 from ottla.wire.errors import ProtocolError
 
 _logger = logging.getLogger(__name__)
-
-
-class StartError(Exception):
-    """A broker can't start: what is wrong, and what to do about it, in plain words."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(f"{message}\n{hint}" if hint else message)
-        self.message = message
-        self.hint = hint
-
-
-def open_directories(
-    configuration: BrokerConfiguration, disk: Disk, entropy: Entropy, *, now_ms: int
-) -> tuple[list[LogDirectory], str]:
-    """Lock and open every log directory; new ones are formatted. Also the cluster's id.
-
-    Raises:
-        StartError: a directory is in use, another's, or can't be read or written.
-    """
-    opened: list[LogDirectory] = []
-    try:
-        cluster_id = _cluster_id(configuration, disk, entropy)
-        for path in configuration.log_dirs:
-            directory = LogDirectory.open(
-                disk,
-                path,
-                cluster_id=cluster_id,
-                node_id=configuration.node_id,
-                new_directory_id=entropy.uuid(),
-                # The topics' own settings are applied once the metadata is loaded.
-                config_of=lambda topic: LogConfig(),
-                now_ms=now_ms,
-            )
-            opened.append(directory)
-            _report_recovery(directory)
-    except (DirectoryRefused, LogDirectoryFailed, OSError) as error:
-        for directory in opened:
-            if directory.was_clean:
-                directory.close()
-            else:
-                directory.abandon()
-        raise directory_error(error) from error
-    return opened, cluster_id
-
-
-def directory_error(error: Exception) -> StartError:
-    """What to tell of a log directory that can't be used."""
-    if isinstance(error, DirectoryLocked):
-        return StartError(
-            str(error), "stop the other process, or choose another directory with --data DIR"
-        )
-    if isinstance(error, ForeignDirectory):
-        return StartError(
-            str(error),
-            "choose another directory with --data DIR, or start with the ids it was made with",
-        )
-    if isinstance(error, DirectoryRefused):
-        return StartError(str(error), "choose another directory with --data DIR")
-    cause = error if isinstance(error, OSError) else error.__cause__
-    if isinstance(cause, OSError) and cause.errno is not None:
-        return _disk_error(cause)
-    return StartError(str(error), _CHECK_DISK)
-
-
-_CHECK_DISK = "check that the directory exists, is writable and has free space"
-
-
-def _disk_error(error: OSError) -> StartError:
-    path = error.filename or "the data directory"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        reason = "the file system is read-only" if error.errno == errno.EROFS else "no permission"
-        return StartError(
-            f"can't write to {path}: {reason}",
-            "let this user write there, or choose another directory with --data DIR",
-        )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return StartError(
-            f"{path} is a file, not a directory", "choose a directory with --data DIR"
-        )
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StartError(
-            f"no space left on the disk of {path}",
-            "make room, or choose a directory on another disk with --data DIR",
-        )
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return StartError(
-            "too many open files", "raise the limit of open files (ulimit -n) and start again"
-        )
-    return StartError(f"can't use {path}: {error.strerror}", _CHECK_DISK)
-
-
-def listen_error(address: Address, error: OSError) -> StartError:
-    """What to tell of an address that can't be listened on."""
-    if isinstance(error, socket.gaierror):
-        return StartError(
-            f"can't listen on {address}: the host {address.host!r} is not known",
-            "name a host or an address of this machine, or none for all of them: "
-            f"--listen :{address.port}",
-        )
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    hint = (
-        "stop what uses that port, or choose another with --listen HOST:PORT "
-        "(port 0 takes a free one)"
-    )
-    if error.errno == errno.EADDRNOTAVAIL:
-        hint = (
-            "that is no address of this machine; name one, or none for all of them: "
-            f"--listen :{address.port}"
-        )
-    elif error.errno in (errno.EACCES, errno.EPERM):
-        hint = "ports below 1024 are for root; choose another with --listen HOST:PORT"
-    return StartError(f"can't listen on {address}: {reason}", hint)
-
-
-def _cluster_id(configuration: BrokerConfiguration, disk: Disk, entropy: Entropy) -> str:
-    """The id the directories carry; for new ones, the configured or a fresh one."""
-    for path in configuration.log_dirs:
-        meta = read_meta_properties(disk, path)
-        if meta is None:
-            continue
-        if configuration.cluster_id not in (None, meta.cluster_id):
-            raise ForeignDirectory(
-                f"{path} belongs to cluster {meta.cluster_id}, not to {configuration.cluster_id}"
-            )
-        return meta.cluster_id
-    return configuration.cluster_id or format_uuid(entropy.uuid())
-
-
-def _report_recovery(directory: LogDirectory) -> None:
-    if directory.was_clean or not directory.partitions:
-        return
-    _logger.warning(
-        "%s was not closed cleanly: recovered %d partitions",
-        directory.path,
-        len(directory.partitions),
-    )
-
-
-def open_store(log_dirs: Sequence[str], disk: Disk) -> MetadataStore:
-    """The embedded metadata store: where it is, or new in the first log directory.
-
-    Raises:
-        StartError: it is damaged, of a newer version, or in use; or there are several.
-    """
-    found = [path for path in log_dirs if disk.exists(f"{path}/{FILE_NAME}")]
-    if found[1:]:
-        raise StartError(
-            f"there is metadata in {' and in '.join(found)}",
-            f"move the {FILE_NAME} away that does not belong to this broker",
-        )
-    if found and found[0] != log_dirs[0]:
-        raise StartError(
-            f"the metadata is in {found[0]}, not in the first log directory {log_dirs[0]}",
-            f"name {found[0]} first",
-        )
-    try:
-        return SqliteMetadataStore(f"{log_dirs[0]}/{FILE_NAME}")
-    except MetadataStoreError as error:
-        raise StartError(str(error), "") from error
 
 
 async def load_cluster(

@@ -10,7 +10,7 @@ from ottla import __version__
 
 if TYPE_CHECKING:
     from ottla.broker.configuration import BrokerConfiguration
-    from ottla.broker.process import StartedBroker
+    from ottla.broker.serving import StartedBroker
 
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ottla.log.config import LogConfig
 from ottla.log.errors import (
@@ -31,7 +31,6 @@ from ottla.log.names import (
     marked_directory_suffix,
     parse_partition_directory,
 )
-from ottla.log.partition_log import PartitionLog
 from ottla.log.text_files import (
     MetaProperties,
     format_meta_properties,
@@ -41,6 +40,9 @@ from ottla.log.text_files import (
     parse_partition_metadata,
 )
 from ottla.ports.disk import DirectoryLock, Disk
+
+if TYPE_CHECKING:
+    from ottla.log.partition_log import PartitionLog
 
 _logger = logging.getLogger(__name__)
 
@@ -188,6 +190,9 @@ class LogDirectory:
         checkpoints: _Checkpoints,
         now_ms: int,
     ) -> None:
+        # A new directory is opened without the code of partitions: a port can be opened sooner.
+        from ottla.log.partition_log import PartitionLog
+
         directory = f"{self.path}/{name}"
         log = PartitionLog.open(
             self._disk,
@@ -233,6 +238,8 @@ class LogDirectory:
         Raises:
             LogDirectoryFailed: the disk failed.
         """
+        from ottla.log.partition_log import PartitionLog
+
         self._health.check()
         if partition in self.partitions:
             raise ValueError(f"{partition} exists in {self.path}")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
 class Address(NamedTuple):
@@ -30,9 +34,6 @@ class Listener(Protocol):
     async def close(self) -> None:
         """Stop accepting; connections already made live on."""
         ...
-
-
-ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
 class Net(Protocol):
@@ -82,9 +83,32 @@ _FAMILY_MISSING = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPRO
 class SystemNet:
     """TCP through the running asyncio (or uvloop) event loop."""
 
-    async def listen(self, factory: ProtocolFactory, address: Address) -> SystemListener:
-        loop = asyncio.get_running_loop()
+    def __init__(self) -> None:
+        self._opened: list[tuple[Address, list[socket.socket]]] = []
+
+    def open(self, address: Address) -> None:
+        """Open a port that ``listen`` will serve: until then, connections wait for it.
+
+        Raises:
+            OSError: the address can't be bound.
+        """
         sockets = _bind(address)
+        self._opened.append((address, sockets))
+        for each in sockets:
+            each.listen(_LISTEN_BACKLOG)
+
+    def close(self) -> None:
+        """Close the ports that nobody has begun to serve."""
+        while self._opened:
+            _, sockets = self._opened.pop()
+            for each in sockets:
+                each.close()
+
+    async def listen(self, factory: ProtocolFactory, address: Address) -> SystemListener:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        sockets = self._take(address) or _bind(address)
         port: int = sockets[0].getsockname()[1]
         servers = [
             await loop.create_server(factory, sock=each, backlog=_LISTEN_BACKLOG)
@@ -92,7 +116,16 @@ class SystemNet:
         ]
         return SystemListener(servers, Address(address.host, port))
 
+    def _take(self, address: Address) -> list[socket.socket]:
+        for position, (opened, sockets) in enumerate(self._opened):
+            if opened == address:
+                del self._opened[position]
+                return sockets
+        return []
+
     async def connect(self, factory: ProtocolFactory, address: Address) -> asyncio.BaseTransport:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(factory, address.host, address.port)
         return transport

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from ottla.broker.process import new_event_loop
+from ottla.broker.serving import new_event_loop
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import pytest
 from ottla.broker.configuration import configuration_of
 from ottla.broker.node import BrokerNode, StartError
 from ottla.broker.open_files import max_connections_within, raise_open_file_limit
-from ottla.broker.startup import directory_error
+from ottla.broker.start_errors import directory_error
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.topic_names import GROUP_METADATA_TOPIC
 

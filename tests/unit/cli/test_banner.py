@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from ottla.broker.configuration import configuration_of
-from ottla.broker.process import StartedBroker
+from ottla.broker.serving import StartedBroker
 from ottla.cli.banner import announce, banner
 from ottla.cli.log_output import JsonFormatter
 from ottla.ports.net import Address

@@ -10,20 +10,21 @@ import pytest
 
 # A broker whose start or stop waits for ever, run by the real process shell.
 SCRIPT = """
-import asyncio, sys
+import asyncio, sys, time
 from types import SimpleNamespace
-from ottla.broker import process
+from ottla.broker.serving import serve
+from ottla.broker.stopping import StopSignals
 
 class HangingBroker:
     addresses = {}
     cluster = SimpleNamespace(image=SimpleNamespace(cluster_id="x"))
 
-    def __init__(self, configuration):
+    def __init__(self):
         self.failed = asyncio.Event()
 
     async def start(self):
-        if sys.argv[1] == "start":
-            print("starting", flush=True)
+        if sys.argv[1] in ("start", "recover"):
+            sys.argv[1] == "start" and print("starting", flush=True)
             await asyncio.Event().wait()
 
     async def stop(self):
@@ -37,8 +38,13 @@ if sys.argv[1] == "fail":
 
     HangingBroker.start = fail
 
-process.BrokerNode = HangingBroker
-sys.exit(process.run(None, lambda started: print("started", flush=True)))
+signals = StopSignals()
+signals.install()
+if sys.argv[1] == "recover":
+    print("recovering", flush=True)
+    while not signals.is_stopping:
+        time.sleep(0.01)
+sys.exit(serve(HangingBroker, lambda started: print("started", flush=True), signals))
 """
 
 
@@ -66,6 +72,16 @@ def test_a_second_ctrl_c_ends_a_stop_that_hangs() -> None:
 def test_a_signal_while_starting_stops_cleanly(number: signal.Signals) -> None:
     process = run_hanging("start")
     expect(process, "starting")
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert output == "stopping\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_recovery_waits_for_its_end(number: signal.Signals) -> None:
+    process = run_hanging("recover")
+    expect(process, "recovering")
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert output == "stopping\n"

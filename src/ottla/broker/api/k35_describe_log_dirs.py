@@ -25,20 +25,20 @@ def handle(context: RequestContext, request: DescribeLogDirsRequest) -> Describe
         wanted = {
             (topic.topic, partition) for topic in request.topics for partition in topic.partitions
         }
-    return DescribeLogDirsResponse(
-        results=[
-            _describe(context, directory, wanted) for directory in context.broker.log_directories
-        ]
-    )
+    results = [
+        _describe(context, directory, wanted) for directory in context.broker.log_directories
+    ]
+    results += [_offline(path) for path in context.broker.offline_directories]
+    return DescribeLogDirsResponse(results=results)
 
 
 def _describe(
     context: RequestContext, directory: LogDirectory, wanted: set[tuple[str, int]] | None
 ) -> DescribedLogDir:
+    if directory.failure is not None:
+        return _offline(directory.path)
     described = DescribedLogDir(error_code=0, log_dir=directory.path, topics=[])
     try:
-        if directory.failure is not None:
-            raise directory.failure
         topics: dict[str, LocatedTopic] = {}
         for name, log in directory.partitions.items():
             if wanted is not None and name not in wanted:
@@ -55,6 +55,9 @@ def _describe(
         described.topics = list(topics.values())
         described.total_bytes, described.usable_bytes = context.broker.disk_space(directory.path)
     except LogDirectoryFailed:
-        described.error_code = ErrorCode.KAFKA_STORAGE_ERROR
-        described.topics = []
+        return _offline(directory.path)
     return described
+
+
+def _offline(path: str) -> DescribedLogDir:
+    return DescribedLogDir(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path, topics=[])

@@ -11,12 +11,10 @@ simulation stays deterministic.
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ottla.metadata.mutations import Delete, DeletePrefix, Mutation, Put
 from ottla.metadata.store.interface import (
@@ -30,6 +28,11 @@ from ottla.metadata.store.interface import (
     RevisionCompactedError,
     StaleLeaseError,
 )
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ottla.metadata.store.worker import Worker
 
 IN_MEMORY: Final = ":memory:"
 FILE_NAME: Final = "metadata.sqlite"
@@ -72,7 +75,7 @@ class SqliteMetadataStore:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._thread: _Worker | None = None
+        self._thread: Worker | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
         self._granted: dict[str, int] = {}
@@ -117,6 +120,8 @@ class SqliteMetadataStore:
         )
 
     async def watch(self, from_revision: int, prefix: str = "") -> AsyncIterator[list[Change]]:
+        import asyncio
+
         seen = from_revision
         while True:
             # Registered before reading: a commit in between wakes us instead of being missed.
@@ -151,7 +156,9 @@ class SqliteMetadataStore:
         if self.path == IN_MEMORY:
             return self._translating(call)
         if self._thread is None:
-            self._thread = _Worker(f"metadata {self.path}")
+            from ottla.metadata.store.worker import Worker
+
+            self._thread = Worker(f"metadata {self.path}")
         return await self._thread.run(lambda: self._translating(call))
 
     def _translating(self, call: Callable[[], T]) -> T:
@@ -321,66 +328,6 @@ class SqliteMetadataStore:
                 transactions.append([])
             transactions[-1].append(change)
         return transactions, revision
-
-
-class _Worker:
-    """One thread that runs calls in order and hands results to their event loop.
-
-    Not asyncio's executor: importing it costs the broker's start more than the thread itself.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._calls: list[Callable[[], None]] = []
-        self._wake = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
-
-    async def run(self, call: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def work() -> None:
-            try:
-                result = call()
-            except Exception as error:
-                _post(loop, _fail, future, error)
-            else:
-                _post(loop, _succeed, future, result)
-
-        self._calls.append(work)
-        self._wake.release()
-        # Shielded: a caller that is cancelled must not cancel what the thread is writing.
-        return await asyncio.shield(future)
-
-    def stop(self) -> None:
-        """End the thread after the calls it has."""
-        self._wake.release()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while True:
-            self._wake.acquire()
-            if not self._calls:
-                return
-            self._calls.pop(0)()
-
-
-def _post(loop: asyncio.AbstractEventLoop, settle: Callable[..., None], *args: Any) -> None:
-    try:
-        loop.call_soon_threadsafe(settle, *args)
-    except RuntimeError:
-        # The loop was closed while the thread worked: nobody is left to be told.
-        return
-
-
-def _succeed(future: asyncio.Future[T], result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _explain(error: sqlite3.Error, path: str) -> MetadataStoreError:

@@ -11,10 +11,14 @@ import asyncio
 import errno
 import os
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from ottla.ports.net import Address, ProtocolFactory
+from ottla.ports.net import Address
 from ottla.testing.simulation.loop import SimulationLoop
 from ottla.testing.simulation.transport import SimulatedTransport, connect_pair
+
+if TYPE_CHECKING:
+    from ottla.ports.net import ProtocolFactory
 
 DEFAULT_LATENCY_S = (0.000_05, 0.002)
 CONNECT_TIMEOUT_S = 20.0
