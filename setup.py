@@ -12,6 +12,7 @@ EXTENSIONS = [
         depends=[
             "src/ottla/records/_native_walk.pxi",
             "src/ottla/records/_native_encode.pxi",
+            "src/ottla/records/_native_compaction.pxi",
             "src/ottla/records/_crc32c.h",
         ],
         extra_compile_args=["-O3"],

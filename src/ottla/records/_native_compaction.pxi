@@ -409,8 +409,10 @@ def filter_records(
             if selection.reason != OK:
                 raise invalid_record(selection.reason, selection.index)
             base_timestamp_ms = fields.base_timestamp_ms
+            horizon_ms = None
             if _needs_horizon(&fields, &selection):
                 base_timestamp_ms = _wrapping_sum(now_ms, delete_retention_ms)
+                horizon_ms = base_timestamp_ms
             elif selection.count == fields.record_count:
                 return None
             out = <uint8_t*>PyMem_RawMalloc(
@@ -422,25 +424,13 @@ def filter_records(
                 size = _copy_kept(start + position, &fields, keeps, base_timestamp_ms, out)
             return (
                 selection.count, PyBytes_FromStringAndSize(<const char*>out, size),
-                base_timestamp_ms, selection.max_timestamp_ms,
+                horizon_ms, selection.max_timestamp_ms,
             )
         finally:
             PyMem_RawFree(keeps)
             PyMem_RawFree(out)
     finally:
         PyBuffer_Release(&view)
-
-
-cdef inline void _store32(uint8_t* at, uint32_t number) noexcept nogil:
-    at[0] = <uint8_t>(number >> 24)
-    at[1] = <uint8_t>(number >> 16)
-    at[2] = <uint8_t>(number >> 8)
-    at[3] = <uint8_t>number
-
-
-cdef inline void _store64(uint8_t* at, uint64_t number) noexcept nogil:
-    _store32(at, <uint32_t>(number >> 32))
-    _store32(at + 4, <uint32_t>number)
 
 
 cdef void _finish_batch(

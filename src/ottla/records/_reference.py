@@ -72,8 +72,8 @@ def walk_records(buffer: BytesLike, position: int, end: int, header: BatchHeader
     if header.record_count < 0:
         raise invalid_record(rejection.RECORD_COUNT, 0)
     for index in range(header.record_count):
-        record = _RecordReader(buffer, position, end, index)
-        timestamp_ms = _wrap_int64(header.base_timestamp_ms + record.timestamp_delta_ms)
+        record = RecordReader(buffer, position, end, index)
+        timestamp_ms = wrap_int64(header.base_timestamp_ms + record.timestamp_delta_ms)
         if record.offset_delta != index:
             raise invalid_record(rejection.OFFSET_DELTA, index)
         if record.key_size < 0 and first_null_key < 0:
@@ -145,16 +145,16 @@ def decode_records(buffer: BytesLike, position: int, end: int, header: BatchHead
     if header.record_count < 0:
         raise invalid_record(rejection.RECORD_COUNT, 0)
     for index in range(header.record_count):
-        record = _RecordReader(buffer, position, end, index)
+        record = RecordReader(buffer, position, end, index)
         if not last_offset_delta < record.offset_delta <= header.last_offset_delta:
             raise invalid_record(rejection.OFFSET_DELTA, index)
         last_offset_delta = record.offset_delta
         timestamp_ms = (
             header.max_timestamp_ms
             if header.is_log_append_time
-            else _wrap_int64(header.base_timestamp_ms + record.timestamp_delta_ms)
+            else wrap_int64(header.base_timestamp_ms + record.timestamp_delta_ms)
         )
-        offset = _wrap_int64(header.base_offset + last_offset_delta)
+        offset = wrap_int64(header.base_offset + last_offset_delta)
         records.append(
             Record(offset, timestamp_ms, record.key(), record.value(), record.read_headers())
         )
@@ -164,12 +164,12 @@ def decode_records(buffer: BytesLike, position: int, end: int, header: BatchHead
     return records
 
 
-def _wrap_int64(number: int) -> int:
+def wrap_int64(number: int) -> int:
     # Java's long arithmetic: a delta may overflow, and must not fail on one side only.
     return (number + 2**63) % 2**64 - 2**63
 
 
-class _RecordReader:
+class RecordReader:
     """One record of a batch: its fixed part is read at once, its headers on demand."""
 
     __slots__ = (
@@ -178,9 +178,12 @@ class _RecordReader:
         "_key_position",
         "_position",
         "_value_position",
+        "attributes_position",
         "end",
         "key_size",
         "offset_delta",
+        "offset_delta_position",
+        "start",
         "timestamp_delta_ms",
         "value_size",
     )
@@ -188,7 +191,7 @@ class _RecordReader:
     def __init__(self, buffer: BytesLike, position: int, end: int, index: int) -> None:
         self._buffer = buffer
         self._index = index
-        self._position = position
+        self._position = self.start = position
         self.end = end
         length = self._read_varint32()
         if length < 0 or length > end - self._position:
@@ -196,8 +199,10 @@ class _RecordReader:
         self.end = self._position + length
         if length == 0:
             raise invalid_record(rejection.RECORD_ENDS_EARLY, index)
+        self.attributes_position = self._position
         self._position += 1  # the record's own attributes are unused
         self.timestamp_delta_ms = self._read_varint64()
+        self.offset_delta_position = self._position
         self.offset_delta = self._read_varint32()
         self.key_size = self._read_size(rejection.KEY_SIZE, minimum=-1)
         self._key_position = self._skip(self.key_size)
@@ -356,23 +361,23 @@ class RecordBuffer:
     ) -> bool:
         if not self._last_offset_delta < offset_delta < 2**31:
             raise ValueError(f"offset delta {offset_delta} after {self._last_offset_delta}")
-        if timestamp_ms != _wrap_int64(timestamp_ms):
+        if timestamp_ms != wrap_int64(timestamp_ms):
             raise OverflowError(f"timestamp {timestamp_ms} has more than 64 bits")
         base_timestamp_ms = self._base_timestamp_ms
         if base_timestamp_ms is None:
             base_timestamp_ms = timestamp_ms
         body = bytearray(1)
-        _write_varint(body, _wrap_int64(timestamp_ms - base_timestamp_ms))
-        _write_varint(body, offset_delta)
+        write_varint(body, wrap_int64(timestamp_ms - base_timestamp_ms))
+        write_varint(body, offset_delta)
         _write_bytes(body, key)
         _write_bytes(body, value)
         header_list = list(headers)
-        _write_varint(body, len(header_list))
+        write_varint(body, len(header_list))
         for name, content in header_list:
             _write_bytes(body, name.encode("utf-8"))
             _write_bytes(body, content)
         length = bytearray()
-        _write_varint(length, len(body))
+        write_varint(length, len(body))
         size_bytes = self.size_bytes + len(length) + len(body)
         if size_bytes > MAX_BATCH_BYTES:
             raise BatchTooLarge(f"A batch of {size_bytes} bytes is more than Kafka's format allows")
@@ -395,7 +400,7 @@ class RecordBuffer:
         return True
 
 
-def _write_varint(target: bytearray, number: int) -> None:
+def write_varint(target: bytearray, number: int) -> None:
     raw = (number << 1) ^ (number >> 63)
     while raw > 0x7F:
         target.append(raw & 0x7F | 0x80)
@@ -407,5 +412,5 @@ def _write_bytes(target: bytearray, content: BytesLike | None) -> None:
     if content is None:
         target.append(1)  # the zigzag of -1
     else:
-        _write_varint(target, len(content))
+        write_varint(target, len(content))
         target += content
