@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from ottla.ports.disk import Disk, File
@@ -156,6 +156,21 @@ class OffsetIndex:
             page = self._load_page(key)
         number = bisect_right(page, key) - 1
         return page[number] & _POSITION_MASK if number >= 0 else 0
+
+    def offset_from(self, position: int) -> int | None:
+        """The last offset of the first known batch that starts there or later."""
+        recent = self._recent
+        low, high = 0, self.file.length
+        while low < high:
+            middle = (low + high) // 2
+            if self.file.entry(middle)[0] & _POSITION_MASK < position:
+                low = middle + 1
+            else:
+                high = middle
+        if low < self.file.length:
+            return self._entry(self.file.entry(low)[0])[0]
+        number = bisect_left(recent, position, key=lambda packed: packed & _POSITION_MASK)
+        return self._entry(recent[number])[0] if number < len(recent) else None
 
     def _load_page(self, key: int) -> array[int]:
         """The stored entries around a key, by binary search over the pages' first entries."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 
+from ottla.log.aborted import AbortedTransactions
 from ottla.log.appending import Appended, PreparedAppend, check_sizes, repeated
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.log.errors import LogDirectoryFailed, OffsetOutOfRange
@@ -53,6 +54,7 @@ class PartitionLog:
         self._checkpoint = checkpoint
         self._segments = Segments(loaded.segments)
         self._snapshots = loaded.snapshots
+        self._aborted = AbortedTransactions(self._segments, self._snapshots)
         self._unsynced = Unsynced()
         self._is_touched = loaded.recovered != Recovered()
         self.directory = directory
@@ -226,8 +228,8 @@ class PartitionLog:
         try:
             first_offset = self._write(buffer, batches, written, epoch, append_time_ms, now_ms)
             aborted = prepared.commit(first_offset)
-            if aborted:
-                self._index_aborted(aborted)
+            if aborted and self._aborted.add(aborted, self.log_start_offset):
+                self._unsynced.note_names()
         except OSError as error:
             raise self._health.fail(error) from error
         last_offset = written[-1][1]
@@ -289,13 +291,6 @@ class PartitionLog:
         if leader_epoch is not None:
             self.leader_epochs.assign(leader_epoch, first_offset)
         return first_offset
-
-    def _index_aborted(self, aborted: Sequence[AbortedTransaction]) -> None:
-        index = self._segments.active.transaction_index
-        if not index:
-            self._unsynced.note_names()
-        for entry in aborted:
-            index.append(entry)
 
     # Rolling
 
@@ -363,6 +358,15 @@ class PartitionLog:
             return self._segments.read(
                 offset, max_bytes, limit, self.log_end_offset, at_least_one_batch
             )
+
+    def aborted_transactions(self, records: LogSlice, end_offset: int) -> list[AbortedTransaction]:
+        """Whose records in the slice, read up to ``end_offset``, are not to be shown (KIP-98).
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
+        with self._health:
+            return self._aborted.within(records, end_offset, self.log_start_offset)
 
     def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | None:
         """The first record with this timestamp or a later one.
@@ -476,6 +480,7 @@ class PartitionLog:
             active = self._segments.active
             active.next_offset = self.log_end_offset if not removed else removed[0].base_offset
             active.truncate_to(offset, now_ms)
+            self._aborted.truncate(offset, self.log_start_offset)
             active.file.sync()
             self._after_truncation(min(offset, active.next_offset), now_ms)
             return self._discard(removed)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+from ottla.log.names import LOG_SUFFIX
 from ottla.log.producers import BATCHES_KEPT, KeptBatch, Producers
 from ottla.log.scan import iter_file_headers, parse_end_marker, read_batch
 from ottla.log.segment import Segment
 from ottla.log.snapshots import SnapshotFiles
+from ottla.log.transactions import AbortedTransaction
 from ottla.records.batch import BatchHeader
 from ottla.records.errors import RecordsError
 
+_logger = logging.getLogger(__name__)
+
 # Some 64 KiB of small batches, or as many large ones: a start must not read much.
 _RECALLED_INDEX_ENTRIES = 16
+_NO_LIMIT = 2**63 - 1
 
 
 def restore_producers(
@@ -109,9 +115,39 @@ def _replay_segment(producers: Producers, segment: Segment, end_offset: int) -> 
 
 def replay_batch(
     producers: Producers, segment: Segment, position: int, header: BatchHeader
-) -> None:
-    """Take note of one batch that is in the log."""
+) -> AbortedTransaction | None:
+    """Take note of one batch that is in the log; returns what the transaction index has of it."""
     marker = None
     if header.is_control:
         marker = parse_end_marker(read_batch(segment.file, position, header))
-    producers.replay(header, marker)
+    return producers.replay(header, marker)
+
+
+def rebuild_transaction_index(
+    snapshots: SnapshotFiles, segments: Sequence[Segment], *, start_offset: int
+) -> None:
+    """Make the last segment's transaction index anew from the batches of all.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    *earlier, segment = segments
+    base_offset = segment.base_offset
+    producers = restore_producers(
+        snapshots,
+        earlier,
+        start_offset=start_offset,
+        end_offset=base_offset,
+        # Only the index is wanted: what has ended is of no interest.
+        high_watermark=_NO_LIMIT,
+    )
+    segment.transaction_index.clear()
+    try:
+        for position, header in iter_file_headers(segment.file, 0, segment.size_bytes):
+            if header.producer_id >= 0:
+                entry = replay_batch(producers, segment, position, header)
+                if entry is not None:
+                    segment.transaction_index.append(entry)
+    except RecordsError as error:
+        # Damaged below the recovery point: whoever reads these records finds that out.
+        _logger.warning("%s: %s", segment.path(LOG_SUFFIX), error)

@@ -29,6 +29,11 @@ class LogSlice:
         """Base offset of the first batch; the offset asked for when the slice is empty."""
 
     @property
+    def segment(self) -> Segment | None:
+        """Where it lies; ``None`` for an empty or a released slice."""
+        return self._segment
+
+    @property
     def file(self) -> File | None:
         """The segment's file; ``None`` for an empty or a released slice."""
         return None if self._segment is None else self._segment.file

@@ -26,7 +26,11 @@ from ottla.log.names import (
     offset_name,
     parse_offset_name,
 )
-from ottla.log.producer_recovery import replay_batch, restore_producers
+from ottla.log.producer_recovery import (
+    rebuild_transaction_index,
+    replay_batch,
+    restore_producers,
+)
 from ottla.log.producers import Producers
 from ottla.log.scan import iter_checked_headers, iter_file_headers
 from ottla.log.segment import Segment
@@ -207,6 +211,11 @@ class _Loader:
             # All of the segment before is durable, but its indexes were written after that.
             self._segments[first - 1].rebuild_indexes()
             self._segments[first - 1].seal()
+            rebuild_transaction_index(
+                self._snapshots,
+                self._segments[:first],
+                start_offset=self._request.log_start_offset,
+            )
             self._resealed.append(self._segments[first - 1])
         self._restore_producers(self._segments[:first], base_offset)
         number = first
@@ -273,6 +282,7 @@ class _Loader:
     def _scan(self, segment: Segment) -> int:
         """Read a segment whole, rebuilding all that is derived; returns how many bytes are good."""
         segment.clear_indexes()
+        segment.transaction_index.clear()
         valid_bytes = 0
         start_offset = self._request.log_start_offset
         try:
@@ -284,7 +294,9 @@ class _Loader:
                 valid_bytes = position + header.size_bytes
                 self._epochs.observe(header.partition_leader_epoch, header.base_offset)
                 if header.producer_id >= 0 and header.last_offset >= start_offset:
-                    replay_batch(self._producers, segment, position, header)
+                    aborted = replay_batch(self._producers, segment, position, header)
+                    if aborted is not None:
+                        segment.transaction_index.append(aborted)
         except RecordsError as error:
             _logger.info("%s: %s", segment.path(LOG_SUFFIX), error)
         return valid_bytes

@@ -336,7 +336,6 @@ class Segment:
         offset = min(offset, base_offset)
         self.offset_index.truncate(offset)
         self.time_index.truncate(offset)
-        self.transaction_index.truncate(offset)
         self.cut(position)
         self._largest = self.time_index.last()
         self.load_end()

@@ -86,6 +86,11 @@ class Segments:
         self.forget_recent()
         return removed
 
+    def from_offset(self, offset: int) -> Iterator[Segment]:
+        """The segment with this offset, and those after it."""
+        first = max(bisect_right(self._base_offsets, offset) - 1, 0)
+        yield from self._segments[first:]
+
     def replace_all(self, segment: Segment) -> list[Segment]:
         """Take out every segment for a new one."""
         removed = self._segments
