@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ottla.broker.partition import Partition
     from ottla.broker.partitions import Partitions
     from ottla.log.reading import LogSlice
+    from ottla.log.transactions import AbortedTransaction
 
 _NONE = ErrorCode.NONE
 
@@ -43,6 +44,7 @@ class PartitionResult:
     """What was read of one partition."""
 
     __slots__ = (
+        "aborted_transactions",
         "diverging_epoch",
         "error_code",
         "high_watermark",
@@ -61,6 +63,7 @@ class PartitionResult:
         self.last_stable_offset = -1
         self.log_start_offset = -1
         self.records: LogSlice | None = None
+        self.aborted_transactions: Sequence[AbortedTransaction] = ()
         self.diverging_epoch: tuple[int, int] | None = None
 
     @property
@@ -152,6 +155,8 @@ def _read(
     result.records = log.read(
         wanted.fetch_offset, max_bytes, end_offset=end_offset, at_least_one_batch=at_least_one
     )
+    if result.read_committed and result.records.size_bytes:
+        result.aborted_transactions = log.aborted_transactions(result.records, end_offset)
 
 
 class ParkedFetch:

@@ -10,6 +10,7 @@ from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_p
 from ottla.broker.fetch_sessions import PartitionKey, TopicKey, WantedPartition
 from ottla.broker.replies import MAX_JOINED_BYTES, SENDFILE_BYTES
 from ottla.wire.api.k01_fetch import (
+    AbortedTransaction,
     EpochEnd,
     FetchedPartition,
     FetchedTopic,
@@ -130,10 +131,17 @@ def _partition(index: int, result: PartitionResult, *, is_slice: bool) -> Fetche
         high_watermark=result.high_watermark,
         last_stable_offset=result.last_stable_offset,
         log_start_offset=result.log_start_offset,
-        aborted_transactions=[] if result.read_committed else None,
+        aborted_transactions=_aborted(result) if result.read_committed else None,
         records=records,
     )
     if result.diverging_epoch is not None:
         epoch, end_offset = result.diverging_epoch
         fetched.diverging_epoch = EpochEnd(epoch=epoch, end_offset=end_offset)
     return fetched
+
+
+def _aborted(result: PartitionResult) -> list[AbortedTransaction]:
+    return [
+        AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+        for aborted in result.aborted_transactions
+    ]

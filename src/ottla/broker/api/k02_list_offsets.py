@@ -85,7 +85,7 @@ def _list(
         # Nothing is ever tiered here, which Kafka says with -1.
         return
     elif wanted.timestamp == MAX_TIMESTAMP:
-        _fill(listed, log.max_timestamp_offset(), partition.high_watermark)
+        _fill(listed, log.max_timestamp_offset(), _end_offset(partition, request))
     elif wanted.timestamp < 0:
         raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION)
     else:
