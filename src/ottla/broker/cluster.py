@@ -19,6 +19,8 @@ from ottla.metadata.store.interface import (
     Lease,
     MetadataStore,
     MetadataStoreError,
+    MetadataStoreFailed,
+    StaleLeaseError,
 )
 from ottla.wire.errors import ErrorCode, ProtocolError
 
@@ -53,6 +55,8 @@ class Cluster:
         self._lease = lease
         self._lock = asyncio.Lock()
         self._listeners: list[ImageListener] = []
+        self.on_store_failure: Callable[[MetadataStoreFailed], object] | None = None
+        """Told when the store's disk fails."""
 
     @classmethod
     async def load(cls, store: MetadataStore, *, holder: str, now_ms: int) -> Cluster:
@@ -110,7 +114,7 @@ class Cluster:
         try:
             await self._store.commit(mutations, lease=self._lease)
         except MetadataStoreError as error:
-            raise ProtocolError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error)) from error
+            raise self._refusal(error) from error
         self.image = after
         for listener in self._listeners:
             try:
@@ -120,6 +124,16 @@ class Cluster:
             except Exception:
                 # What is stored is true: the others must learn of it, and the client, too.
                 _logger.exception("following a change of the metadata failed")
+
+    def _refusal(self, error: MetadataStoreError) -> ProtocolError:
+        """What to answer when nothing could be stored."""
+        if isinstance(error, MetadataStoreFailed):
+            if self.on_store_failure is not None:
+                self.on_store_failure(error)
+            return ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(error))
+        if isinstance(error, StaleLeaseError):
+            return ProtocolError(ErrorCode.NOT_CONTROLLER, str(error))
+        return ProtocolError(ErrorCode.UNKNOWN_SERVER_ERROR, str(error))
 
     async def close(self) -> None:
         """Give the lease back and close the store, after the change that is under way."""

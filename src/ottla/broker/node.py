@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -39,12 +41,12 @@ from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
 from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
 from ottla.metadata.controller.assign_directories import decide_assign_directories
-from ottla.metadata.controller.brokers import decide_broker_registration
+from ottla.metadata.controller.brokers import decide_broker_registration, decide_directories_online
 from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
 from ottla.metadata.controller.delete_topics import decide_purge_topic
 from ottla.metadata.controller.producer_ids import decide_allocate_producer_ids
 from ottla.metadata.image import EMPTY_IMAGE, ClusterImage, Endpoint
-from ottla.metadata.store.interface import MetadataStore
+from ottla.metadata.store.interface import MetadataStore, MetadataStoreFailed
 from ottla.metadata.topic_names import GROUP_METADATA_TOPIC, is_internal
 from ottla.ports.clock import Clock, SystemClock
 from ottla.ports.disk import Disk, SystemDisk
@@ -187,6 +189,27 @@ class BrokerNode:
         if has_first_failed or all(each.failure is not None for each in self._directories):
             _logger.error("the broker can't go on without %s and stops", directory.path)
             self.failed.set()
+        elif hasattr(self, "groups") and not self._is_stopping:
+            self._run_in_background(
+                self.cluster.submit(
+                    partial(
+                        decide_directories_online,
+                        broker_id=self.configuration.node_id,
+                        log_directories=self._online_directory_ids(),
+                    )
+                )
+            )
+
+    def _metadata_failed(self, failure: MetadataStoreFailed) -> None:
+        """The first log directory holds the metadata: its disk failed."""
+        self._directories[0].fail(OSError(errno.EIO, str(failure)))
+
+    def _online_directory_ids(self) -> list[uuid.UUID]:
+        return [
+            each.meta.directory_id
+            for each in self._directories
+            if each.failure is None and each.meta.directory_id is not None
+        ]
 
     def _watch_directories(self) -> None:
         """Learn of disks that fail, no matter which request or chore meets the failure."""
@@ -279,6 +302,7 @@ class BrokerNode:
         except BaseException:
             await data.store.close()
             raise
+        self.cluster.on_store_failure = self._metadata_failed
         self._discard = Discard(self._disk, self._new_worker("discard"))
         if self.config.text("log.flush.policy") == FLUSH_POLICY_GROUP:
             self._commit = GroupCommit(self._new_worker("group-commit"), self.storage_failed)
@@ -419,9 +443,7 @@ class BrokerNode:
                 configuration.node_id,
                 rack=configuration.rack,
                 endpoints=endpoints,
-                log_directories=[
-                    each.meta.directory_id for each in self._directories if each.meta.directory_id
-                ],
+                log_directories=self._online_directory_ids(),
             )
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ottla.metadata.controller.decision import Decision
 from ottla.metadata.image import (
@@ -21,6 +21,7 @@ from ottla.metadata.records import (
     MetadataRecord,
     PartitionChanged,
 )
+from ottla.metadata.uuids import ZERO_UUID
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 # What a new cluster of Kafka 4.3 would finalize and Ottla can do: metadata.version is 4.3-IV0.
@@ -60,25 +61,48 @@ def decide_broker_registration(
 ) -> Decision[int]:
     """Register a broker that has just started; the reply is its new epoch.
 
-    Partitions without a leader that it can lead get it as leader again, under a new leader epoch.
+    Partitions without a leader that it can lead get it as leader again, under a new leader epoch;
+    those whose log directory is not there lose it (KIP-858).
     """
     known = image.brokers.get(broker_id)
     epoch = 0 if known is None else known.epoch + 1
     registration = BrokerRegistration(
         broker_id, epoch, rack, tuple(endpoints), tuple(log_directories)
     )
-    records: list[MetadataRecord] = [BrokerRegistered(registration)]
+    leaderships = _leaderships(image, broker_id, frozenset(log_directories))
+    return Decision((BrokerRegistered(registration), *leaderships), epoch)
+
+
+def decide_directories_online(
+    image: ClusterImage, broker_id: int, log_directories: Collection[uuid.UUID]
+) -> Decision[None]:
+    """Only these log directories of a broker are left: it leads no partition in any other."""
+    return Decision(tuple(_leaderships(image, broker_id, frozenset(log_directories))), None)
+
+
+def _leaderships(
+    image: ClusterImage, broker_id: int, online: Collection[uuid.UUID]
+) -> Iterator[MetadataRecord]:
+    """What changes so that a broker leads what it can, and nothing that it can't."""
     for topic in image.topics.values():
         for index, partition in enumerate(topic.partitions):
-            if partition.leader == NO_LEADER and broker_id in partition.isr:
-                led = _led_by(partition, broker_id)
-                records.append(PartitionChanged(topic.topic_id, index, led))
-    return Decision(tuple(records), epoch)
+            if broker_id not in partition.isr:
+                continue
+            directory = partition.directories[partition.replicas.index(broker_id)]
+            # Until a broker has written down where it put the log, it is where it can be led.
+            can_lead = directory in online or directory == ZERO_UUID
+            if can_lead and partition.leader == NO_LEADER:
+                changed = _led_by(partition, broker_id)
+            elif not can_lead and partition.leader == broker_id:
+                changed = _led_by(partition, NO_LEADER)
+            else:
+                continue
+            yield PartitionChanged(topic.topic_id, index, changed)
 
 
-def _led_by(partition: PartitionImage, broker_id: int) -> PartitionImage:
+def _led_by(partition: PartitionImage, leader: int) -> PartitionImage:
     return partition._replace(
-        leader=broker_id,
+        leader=leader,
         leader_epoch=partition.leader_epoch + 1,
         partition_epoch=partition.partition_epoch + 1,
     )

@@ -62,6 +62,11 @@ class MetadataStoreError(Exception):
     """The store could not do it; the message says what a person can do."""
 
 
+class MetadataStoreFailed(MetadataStoreError):
+    """What the store lies on failed: a disk that is full, damaged or gone. Nothing was written as
+    far as anybody knows, and nothing should be tried again."""
+
+
 class CompareFailedError(MetadataStoreError):
     """A condition did not hold; nothing was written. Read again and decide again."""
 
@@ -109,7 +114,7 @@ class MetadataStore(Protocol):
         Raises:
             StaleLeaseError: the lease's epoch is not the current one.
             CompareFailedError: a condition does not hold.
-            MetadataStoreError: the store is damaged, full or gone.
+            MetadataStoreFailed: the store is damaged, full or gone.
         """
         ...
 

@@ -24,6 +24,7 @@ from ottla.metadata.store.interface import (
     Entry,
     Lease,
     MetadataStoreError,
+    MetadataStoreFailed,
     RangeResult,
     RevisionCompactedError,
     StaleLeaseError,
@@ -165,7 +166,7 @@ class SqliteMetadataStore:
         try:
             return call()
         except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            raise MetadataStoreFailed(str(_explain(error, self.path))) from error
 
     # -- opening ---------------------------------------------------------------------------
 
