@@ -83,6 +83,7 @@ class _Api:
         "is_flexible",
         "is_function_of_image",
         "key",
+        "remember",
         "response_class",
         "response_tags",
         "version",
@@ -98,6 +99,7 @@ class _Api:
         self.decode = request.decode
         module = importlib.import_module(f"ottla.broker.api.{STEMS[key]}")
         self.handle: Handler = module.handle
+        self.remember: Callable[..., None] | None = getattr(module, "remember", None)
         self.is_function_of_image: bool = getattr(module, "IS_FUNCTION_OF_IMAGE", False)
 
 
@@ -112,6 +114,11 @@ class Dispatcher:
 
     def execute(self, session: Session, frame: memoryview) -> Reply | Parts:
         """See ``RequestExecutor.execute``."""
+        repeated = session.repeated_produces
+        if repeated is not None:
+            outcome = repeated.answer(session, frame)
+            if outcome is not None:
+                return outcome
         key, version, correlation_id = frames.peek_request(frame)
         api = self._apis.get((key, version))
         if api is None:
@@ -135,6 +142,8 @@ class Dispatcher:
         request = api.decode(
             frame, api.version, position, allow_trailing=True, max_elements=_MAX_ELEMENTS
         )
+        if api.remember is not None:
+            api.remember(self._broker, session, frame, position, api.version, request)
         return api.handle(RequestContext(self._broker, session, api.version, client_id), request)
 
     def _answer_from_image(

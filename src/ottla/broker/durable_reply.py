@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ottla.broker.errors import error_code_of
 from ottla.broker.partition import Partition
@@ -88,22 +88,31 @@ class DurableReply:
             send(self._response)
 
 
+class Expiring(Protocol):
+    """A reply whose time may be up before it can leave."""
+
+    deadline: float
+    """In the loop's seconds."""
+
+    def expire(self) -> None: ...
+
+
 class Deadlines:
     """The replies that wait, and the one timer that finds those whose time is up."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[DurableReply, None] = {}
+        self._waiting: dict[Expiring, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, reply: DurableReply, timeout_ms: int) -> float:
+    def add(self, reply: Expiring, timeout_ms: int) -> float:
         """Watch a reply; returns when its time is up, in the loop's seconds."""
         self._waiting[reply] = None
         if self._timer is None:
             self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
         return self._loop.time() + max(timeout_ms, 0) / 1000
 
-    def remove(self, reply: DurableReply) -> None:
+    def remove(self, reply: Expiring) -> None:
         """The reply has left."""
         self._waiting.pop(reply, None)
 

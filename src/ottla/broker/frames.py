@@ -78,9 +78,15 @@ class FrameReader:
             FrameRefusedError: a length prefix is negative or above the limit.
         """
         if self._frame is None:
+            shared = self._memory.shared
             end = len(self._head) + count
             self._head = b""
-            self._consume(self._memory.shared[:end], deliver)
+            if end > _PREFIX_BYTES and _PREFIX.unpack_from(shared)[0] == end - _PREFIX_BYTES:
+                if end - _PREFIX_BYTES <= self._max_frame_bytes:
+                    # What nearly every read brings: one frame, and all of it.
+                    deliver(shared[_PREFIX_BYTES:end])
+                    return
+            self._consume(shared[:end], deliver)
             return
         self._filled += count
         if self._filled == self._size:

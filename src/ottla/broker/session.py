@@ -26,6 +26,7 @@ from ottla.wire.errors import ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.connections import Connections
+    from ottla.broker.repeated_produce import RepeatedProduces
 
 _logger = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class Session(asyncio.BufferedProtocol):
         "last_active",
         "listener_name",
         "local_host",
+        "repeated_produces",
     )
 
     def __init__(
@@ -122,6 +124,7 @@ class Session(asyncio.BufferedProtocol):
         self.local_host = ""
         self.last_active = 0.0
         self.known_header: KnownHeader | None = None
+        self.repeated_produces: RepeatedProduces | None = None
 
     # What asyncio calls.
 

@@ -135,13 +135,16 @@ class SystemFile:
         return self._path
 
     def write(self, buffers: Sequence[Buffer], position: int) -> int:
-        total = sum(map(len, buffers))
-        if len(buffers) <= _MAX_BUFFERS_PER_WRITE:
-            written = os.pwritev(self._descriptor, buffers, position)
-            if written == total:
-                return total
+        if len(buffers) == 1:
+            total = len(buffers[0])
+            written = os.pwrite(self._descriptor, buffers[0], position)
         else:
+            total = sum(map(len, buffers))
             written = 0
+            if len(buffers) <= _MAX_BUFFERS_PER_WRITE:
+                written = os.pwritev(self._descriptor, buffers, position)
+        if written == total:
+            return total
         # A short write (signal, nearly full disk) is rare: join what is left and insist.
         rest = memoryview(b"".join(buffers))[written:]
         while rest:

@@ -12,6 +12,7 @@ from ottla.broker.produce import (
     ACKS_NONE,
     append_client_batch,
 )
+from ottla.broker.repeated_produce import remember
 from ottla.log.errors import LogDirectoryFailed
 from ottla.records.errors import InvalidRecord
 from ottla.wire.api.k00_produce import (
@@ -27,6 +28,8 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
+
+__all__ = ["handle", "remember"]
 
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 
