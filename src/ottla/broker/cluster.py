@@ -49,8 +49,12 @@ ImageListener = Callable[[ClusterImage, ClusterImage], Awaitable[None] | None]
 class Cluster:
     """The current image, and the one way to change it."""
 
-    def __init__(self, store: MetadataStore, image: ClusterImage, lease: Lease) -> None:
+    def __init__(
+        self, store: MetadataStore, image: ClusterImage, revision: int, lease: Lease
+    ) -> None:
         self.image = image
+        self.revision = revision
+        """Grows with every change; what `image` was read or stored at."""
         self._store = store
         self._lease = lease
         self._lock = asyncio.Lock()
@@ -73,7 +77,7 @@ class Cluster:
             raise MetadataStoreError("another controller holds the metadata store")
         loaded = await store.range("")
         image = load_image((entry.key, entry.value) for entry in loaded.entries)
-        return cls(store, image, lease)
+        return cls(store, image, loaded.revision, lease)
 
     @property
     def controller_epoch(self) -> int:
@@ -112,7 +116,7 @@ class Cluster:
         for record in records:
             mutations.extend(record.mutations())
         try:
-            await self._store.commit(mutations, lease=self._lease)
+            self.revision = await self._store.commit(mutations, lease=self._lease)
         except MetadataStoreError as error:
             raise self._refusal(error) from error
         self.image = after

@@ -103,6 +103,7 @@ class ShardRuntime:
     def stop(self) -> None:
         """Nothing is decided any more; who is parked is told to look for the coordinator again."""
         _Parked(self._core.abandon(ErrorCode.NOT_COORDINATOR)).reached()
+        self.partition.forget_transaction_end(self._core.end_transaction)
         for handle in self._timers.values():
             handle.cancel()
         self._timers.clear()
@@ -116,6 +117,8 @@ class ShardRuntime:
             _logger.error("can't load %s: %s", self.partition.name, error)
             raise ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)) from error
         self._core = core
+        # Nothing was appended since the replay saw the log's end: there was no pause.
+        self.partition.on_transaction_end(core.end_transaction)
         self._carry_out(core.loaded(self._time.now_ms()))
         waiting, self._after_load = self._after_load, []
         for command in waiting:

@@ -22,5 +22,9 @@ def error_code_of(error: BaseException) -> ErrorCode:
     return ErrorCode.UNKNOWN_SERVER_ERROR
 
 
-# What asks for a transactional id is told at once and for good, instead of being made to retry.
-TRANSACTIONS_NOT_OFFERED = ErrorCode.UNSUPPORTED_VERSION
+def fencing_error(code: ErrorCode, version: int, *, since: int) -> ErrorCode:
+    """What a client hears whose producer was fenced: before the version that brought
+    PRODUCER_FENCED to its API it was INVALID_PRODUCER_EPOCH (KIP-588)."""
+    if code is ErrorCode.PRODUCER_FENCED and version < since:
+        return ErrorCode.INVALID_PRODUCER_EPOCH
+    return code

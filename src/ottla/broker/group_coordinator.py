@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ottla.broker.coordinator_shards import CoordinatorShards, MakeCommand
 from ottla.broker.internal_topic import InternalTopic
+from ottla.broker.partition import Partition
 from ottla.broker.steady_time import SteadyTime
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.metadata.image import ClusterImage
@@ -16,12 +17,8 @@ from ottla.wire.errors import ProtocolError
 # The coordinator's core is imported with its first use: a broker without groups starts sooner.
 if TYPE_CHECKING:
     from ottla.broker.coordinator_shard import ShardRuntime
-    from ottla.coordination.groups.commands import Command
 
 _logger = logging.getLogger(__name__)
-
-# Makes a command of the future that its reply will complete.
-MakeCommand = Callable[["asyncio.Future[Any]"], "Command"]
 
 
 class GroupCoordinator:
@@ -34,21 +31,19 @@ class GroupCoordinator:
         time: SteadyTime,
         latest_image: Callable[[], ClusterImage],
     ) -> None:
-        self._topic = topic
         self._settings = settings
         self._time = time
         self._latest_image = latest_image
-        self._shards: dict[int, ShardRuntime] = {}
+        self._shards = CoordinatorShards(topic, self._open_shard)
 
     async def ensure_topic(self) -> None:
         """Create ``__consumer_offsets`` unless it is there."""
-        if not self._topic.partition_count():
-            await self._topic.create()
+        await self._shards.ensure_topic()
 
     @property
     def partition_count(self) -> int:
         """How many shards there are; 0 before anybody asked for a coordinator."""
-        return self._topic.partition_count()
+        return self._shards.count
 
     async def submit(self, group_id: str, make: MakeCommand) -> Any:
         """Hand a command to the group's shard and wait for the reply.
@@ -56,34 +51,22 @@ class GroupCoordinator:
         Raises:
             ProtocolError: the shard's log is offline or refused the records.
         """
-        from ottla.coordination.groups.routing import partition_for
+        from ottla.coordination.routing import partition_for
 
         await self.ensure_topic()
         return await self.submit_to(partition_for(group_id, self.partition_count), make)
 
     async def submit_to(self, index: int, make: MakeCommand) -> Any:
         """As `submit`, for a shard already known."""
-        shard = self._shard(index)
-        if not shard.is_ready:
-            await shard.ready()
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        shard.submit(make(reply))
-        return await reply
+        return await self._shards.submit(index, make)
 
     async def submit_to_each(self, commands: dict[int, MakeCommand]) -> list[Any]:
         """Hand a command to several shards; their replies in the same order."""
-        waits: list[Awaitable[Any]] = [
-            self.submit_to(index, make) for index, make in commands.items()
-        ]
-        return list(await asyncio.gather(*waits))
+        return await self._shards.submit_to_each(commands)
 
     async def load_all(self) -> None:
         """Load every shard: sessions of members from before a restart begin to run out."""
-        for index in range(self.partition_count):
-            try:
-                await self._shard(index).ready()
-            except ProtocolError as error:
-                _logger.error("can't load the groups of shard %d: %s", index, error)
+        await self._shards.load_all()
 
     def follow(self, before: ClusterImage, after: ClusterImage) -> None:
         """Forget the offsets of topics that are gone."""
@@ -99,30 +82,22 @@ class GroupCoordinator:
 
         for index in range(self.partition_count):
             try:
-                self._shard(index).submit_when_ready(TopicsDeleted(gone))
+                self._shards.shard(index).submit_when_ready(TopicsDeleted(gone))
             except ProtocolError as error:
                 # One that is offline must not keep the others from forgetting.
                 _logger.error("shard %d keeps offsets of deleted topics: %s", index, error)
 
     def stop(self) -> None:
         """Stop all timers; nothing is decided any more."""
-        for shard in self._shards.values():
-            shard.stop()
+        self._shards.stop()
 
-    def _shard(self, index: int) -> ShardRuntime:
+    def _open_shard(self, partition: Partition) -> ShardRuntime:
         from ottla.broker.coordinator_shard import ShardRuntime
         from ottla.coordination.groups.shard import GroupShard
 
-        partition = self._topic.partition(index)
-        shard = self._shards.get(index)
-        if shard is None or shard.partition is not partition:
-            if shard is not None:
-                # The topic was deleted and is there again.
-                shard.stop()
-            shard = self._shards[index] = ShardRuntime(
-                partition,
-                lambda: GroupShard(self._settings, self._latest_image),
-                self._time,
-                max_batch_bytes=self._settings.max_batch_bytes,
-            )
-        return shard
+        return ShardRuntime(
+            partition,
+            lambda: GroupShard(self._settings, self._latest_image),
+            self._time,
+            max_batch_bytes=self._settings.max_batch_bytes,
+        )

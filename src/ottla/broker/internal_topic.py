@@ -25,7 +25,8 @@ class InternalTopic:
     """Where a coordinator keeps its state: one shard in each partition.
 
     ``key_prefix`` is what the topic's configuration keys begin with: ``offsets.topic`` and the
-    like, followed by ``.num.partitions``, ``.replication.factor`` and ``.segment.bytes``.
+    like, followed by ``.num.partitions``, ``.replication.factor`` and ``.segment.bytes``, and
+    ``.min.isr`` for those that have it.
     """
 
     def __init__(
@@ -34,11 +35,14 @@ class InternalTopic:
         name: str,
         key_prefix: str,
         settings: Mapping[str, str] = INTERNAL_TOPIC_SETTINGS,
+        *,
+        has_min_isr: bool = False,
     ) -> None:
         self.name = name
         self._broker = broker
         self._key_prefix = key_prefix
         self._settings = settings
+        self._has_min_isr = has_min_isr
         self._lock = asyncio.Lock()
 
     def partition_count(self) -> int:
@@ -76,15 +80,22 @@ class InternalTopic:
         return partition
 
     def _new_topic(self) -> NewTopic:
-        config = self._broker.config
-        segment_bytes = config.integer(f"{self._key_prefix}.segment.bytes")
+        config, prefix = self._broker.config, self._key_prefix
+        # The default of 3 can't be had on fewer brokers; Kafka would refuse for ever.
+        replication_factor = min(
+            config.integer(f"{prefix}.replication.factor"),
+            len(self._broker.cluster.image.active_brokers()),
+        )
+        configs = {
+            **self._settings,
+            "segment.bytes": str(config.integer(f"{prefix}.segment.bytes")),
+        }
+        if self._has_min_isr:
+            min_isr = min(config.integer(f"{prefix}.min.isr"), replication_factor)
+            configs["min.insync.replicas"] = str(min_isr)
         return NewTopic(
             self.name,
-            partition_count=config.integer(f"{self._key_prefix}.num.partitions"),
-            # The default of 3 can't be had on fewer brokers; Kafka would refuse for ever.
-            replication_factor=min(
-                config.integer(f"{self._key_prefix}.replication.factor"),
-                len(self._broker.cluster.image.active_brokers()),
-            ),
-            configs=(*self._settings.items(), ("segment.bytes", str(segment_bytes))),
+            partition_count=config.integer(f"{prefix}.num.partitions"),
+            replication_factor=replication_factor,
+            configs=tuple(configs.items()),
         )

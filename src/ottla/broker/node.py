@@ -34,6 +34,7 @@ from ottla.broker.session import Session
 from ottla.broker.start_errors import StartError, directory_error, listen_error
 from ottla.broker.startup import load_cluster
 from ottla.broker.steady_time import SteadyTime
+from ottla.broker.transaction_coordinator import TransactionCoordinator
 from ottla.broker.worker import NewWorker, WorkerThread
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.log.directory import Checkpoint, LogDirectory
@@ -47,7 +48,7 @@ from ottla.metadata.controller.delete_topics import decide_purge_topic
 from ottla.metadata.controller.producer_ids import decide_allocate_producer_ids
 from ottla.metadata.image import EMPTY_IMAGE, ClusterImage, Endpoint
 from ottla.metadata.store.interface import MetadataStore, MetadataStoreFailed
-from ottla.metadata.topic_names import GROUP_METADATA_TOPIC, is_internal
+from ottla.metadata.topic_names import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, is_internal
 from ottla.ports.clock import Clock, SystemClock
 from ottla.ports.disk import Disk, SystemDisk
 from ottla.ports.entropy import Entropy, SystemEntropy
@@ -121,6 +122,7 @@ class BrokerNode:
     connections: Connections
     partitions: Partitions
     groups: GroupCoordinator
+    transactions: TransactionCoordinator
     fetch_sessions: FetchSessions
     offline_directories: Mapping[str, LogDirectoryFailed]
     """Why log directories could not be opened at the start, by path."""
@@ -172,6 +174,8 @@ class BrokerNode:
                 # With the settings its owner needs: with the defaults for topics, groups would
                 # lose their offsets after a week.
                 await self.groups.ensure_topic()
+            if TRANSACTION_STATE_TOPIC in names:
+                await self.transactions.ensure_topic()
             topics = [NewTopic(name) for name in names if not is_internal(name)]
             await self.cluster.submit(
                 lambda image: decide_create_topics(image, self.resolver, topics, self.entropy)
@@ -255,6 +259,7 @@ class BrokerNode:
             for task in self._tasks:
                 task.cancel()
             self.groups.stop()
+            self.transactions.stop()
             self.deadlines.stop()
         if self._commit is not None:
             await self._commit.drain()
@@ -367,13 +372,16 @@ class BrokerNode:
         self.deadlines = Deadlines()
         # Asked for by every fetch, and nothing that changes at run time.
         self.fetch_max_bytes = config.integer("fetch.max.bytes")
+        time = SteadyTime(loop, self.clock.wall_ms())
         self.groups = GroupCoordinator(
             InternalTopic(self, GROUP_METADATA_TOPIC, "offsets.topic"),
             self._group_settings(),
-            SteadyTime(loop, self.clock.wall_ms()),
+            time,
             lambda: self.cluster.image,
         )
+        self.transactions = TransactionCoordinator(self, time)
         self.cluster.listen(self.groups.follow)
+        self.cluster.listen(self.transactions.follow)
         self._maintenance = Maintenance()
         self._checkpoints = self._new_worker("checkpoints")
         self.connections = Connections(
@@ -462,6 +470,7 @@ class BrokerNode:
         )
         # Members from before the restart must be able to time out though nobody asks.
         self._run_in_background(self.groups.load_all())
+        self._run_in_background(self.transactions.load_all())
 
     def _checkpoint(self) -> None:
         for directory in self._directories:

@@ -32,7 +32,7 @@ def join() -> JoinGroupRequest:
     )
 
 
-def test_asking_for_its_metadata_makes_the_offsets_topic_as_the_coordinator_needs_it(
+def test_asking_for_its_metadata_makes_an_internal_topic_as_its_coordinator_needs_it(
     tell: Tell,
 ) -> None:
     async def story(broker: Any, client: Any) -> None:
@@ -40,11 +40,11 @@ def test_asking_for_its_metadata_makes_the_offsets_topic_as_the_coordinator_need
         topics = [TopicToDescribe(name=name) for name in names]
         await client.ask(MetadataRequest(topics=topics), 5)
         image = broker.node.cluster.image
-        assert list(image.topics) == [GROUP_METADATA_TOPIC]
-        assert len(image.topics[GROUP_METADATA_TOPIC].partitions) == 50
-        partition = broker.node.partitions.get(GROUP_METADATA_TOPIC, 0)
-        assert partition.settings.is_compacted
-        assert not partition.settings.deletes_old_segments
+        for name in names:
+            assert len(image.topics[name].partitions) == 50
+            partition = broker.node.partitions.get(name, 0)
+            assert partition.settings.is_compacted
+            assert not partition.settings.deletes_old_segments
 
     tell(story)
 

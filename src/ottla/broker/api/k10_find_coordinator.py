@@ -1,10 +1,9 @@
-"""FindCoordinator: the broker that looks after a group."""
+"""FindCoordinator: the broker that looks after a group or a transactional id."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ottla.broker.errors import TRANSACTIONS_NOT_OFFERED
 from ottla.wire.api.k10_find_coordinator import (
     Coordinator,
     FindCoordinatorRequest,
@@ -43,12 +42,16 @@ async def handle(
 
 
 async def _availability(context: RequestContext, key_type: int) -> tuple[ErrorCode, str | None]:
-    if key_type == _TRANSACTION:
-        return TRANSACTIONS_NOT_OFFERED, "This broker offers no transactions."
-    if key_type != _GROUP:
-        return ErrorCode.INVALID_REQUEST, "This broker coordinates groups only."
     try:
-        await context.broker.groups.ensure_topic()
+        if key_type == _GROUP:
+            await context.broker.groups.ensure_topic()
+        elif key_type == _TRANSACTION:
+            await context.broker.transactions.ensure_topic()
+        else:
+            return (
+                ErrorCode.INVALID_REQUEST,
+                f"This broker knows no coordinators of type {key_type}",
+            )
     except ProtocolError as error:
         return ErrorCode.COORDINATOR_NOT_AVAILABLE, str(error)
     return ErrorCode.NONE, None

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ottla.broker.api import ADVERTISED
+from ottla.metadata.features import FEATURES
 from ottla.wire.api.k18_api_versions import (
     ApiVersion,
     ApiVersionsRequest,
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 IS_FUNCTION_OF_IMAGE = True
 
 _FIRST_VERSION_WITH_SOFTWARE = 3
+# Older clients take a feature that begins at level 0 for an error (KAFKA-17011).
+_FIRST_VERSION_WITH_LEVEL_0 = 4
 # KIP-511: what a client may call itself, since the names end up in metrics and logs.
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 _MAX_SOFTWARE_LENGTH = 256
@@ -48,10 +51,13 @@ def _response(context: RequestContext, code: ErrorCode) -> ApiVersionsResponse:
             for key, (oldest, newest) in ADVERTISED.items()
         ],
         supported_features=[
-            SupportedFeature(name=name, min_version=level, max_version=level)
-            for name, level in features.items()
+            SupportedFeature(
+                name=feature.name, min_version=feature.min_level, max_version=feature.max_level
+            )
+            for feature in FEATURES.values()
+            if feature.min_level or context.version >= _FIRST_VERSION_WITH_LEVEL_0
         ],
-        finalized_features_epoch=0,
+        finalized_features_epoch=context.broker.cluster.revision,
         finalized_features=[
             FinalizedFeature(name=name, max_version_level=level, min_version_level=level)
             for name, level in features.items()

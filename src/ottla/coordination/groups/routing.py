@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
+from ottla.coordination.routing import partition_for
 from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 
 # OffsetFetch asks for several groups from this version on (KIP-709).
 _SEVERAL_GROUPS_VERSION = 8
-
-
-def partition_for(group_id: str, partition_count: int) -> int:
-    """The partition of ``__consumer_offsets`` that holds the group: Java's hash of its id.
-
-    Java hashes UTF-16 code units; its absolute value of the least int is taken as 0.
-    """
-    code_units = group_id.encode("utf-16-be", "surrogatepass")
-    hashed = 0
-    for position in range(0, len(code_units), 2):
-        code_unit = code_units[position] << 8 | code_units[position + 1]
-        hashed = (31 * hashed + code_unit) & 0xFFFFFFFF
-    if hashed & 0x80000000:
-        hashed = (0x1_0000_0000 - hashed) & 0x7FFFFFFF
-    return hashed % partition_count
 
 
 def split_by_partition(group_ids: list[str], partition_count: int) -> dict[int, list[str]]:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 
 from ottla.metadata.controller.decision import Decision
+from ottla.metadata.features import FEATURES
 from ottla.metadata.image import (
     NO_LEADER,
     BrokerRegistration,
@@ -24,10 +25,6 @@ from ottla.metadata.records import (
 from ottla.metadata.uuids import ZERO_UUID
 from ottla.wire.errors import ErrorCode, ProtocolError
 
-# What a new cluster of Kafka 4.3 would finalize and Ottla can do: metadata.version is 4.3-IV0.
-# transaction.version and the group protocols join with the APIs they switch on.
-INITIAL_FEATURES: tuple[tuple[str, int], ...] = (("metadata.version", 30),)
-
 
 def decide_bootstrap(
     image: ClusterImage, cluster_id: str, controller_id: int, controller_epoch: int
@@ -40,7 +37,11 @@ def decide_bootstrap(
     records: list[MetadataRecord] = []
     if not image.cluster_id:
         records.append(ClusterFormatted(cluster_id))
-        records.extend(FeatureChanged(name, level) for name, level in INITIAL_FEATURES)
+        records.extend(
+            FeatureChanged(feature.name, feature.new_cluster_level)
+            for feature in FEATURES.values()
+            if feature.new_cluster_level
+        )
     elif image.cluster_id != cluster_id:
         raise ProtocolError(
             ErrorCode.INCONSISTENT_CLUSTER_ID,

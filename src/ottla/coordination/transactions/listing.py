@@ -1,0 +1,44 @@
+"""Which transactional ids a list shows (KIP-664, KIP-994)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from ottla.coordination.transactions.transaction import STATE_NAMES, Transaction, TransactionState
+
+_STATES = {name: state for state, name in STATE_NAMES.items()}
+
+
+class ListFilter(NamedTuple):
+    """What is wanted; an empty collection lets everything through.
+
+    Attributes:
+        states: by their names in the protocol.
+        open_longer_than_ms: how long the transaction must have been open; negative for any time.
+    """
+
+    states: Collection[str] = ()
+    producer_ids: Collection[int] = ()
+    open_longer_than_ms: int = -1
+
+    def unknown_states(self) -> list[str]:
+        """The names that no state has."""
+        return [name for name in dict.fromkeys(self.states) if name not in _STATES]
+
+    def select(self, transactions: Iterable[Transaction], now_ms: int) -> list[Transaction]:
+        """Those that pass."""
+        states: set[TransactionState | None] = {_STATES.get(name) for name in self.states}
+        producer_ids = frozenset(self.producer_ids)
+        return [
+            transaction
+            for transaction in transactions
+            if (not states or transaction.state in states)
+            and (not producer_ids or transaction.producer_id in producer_ids)
+            and self._is_old_enough(transaction, now_ms)
+        ]
+
+    def _is_old_enough(self, transaction: Transaction, now_ms: int) -> bool:
+        # As in Kafka, one that is over still counts from when it began.
+        longer_than_ms = self.open_longer_than_ms
+        return longer_than_ms < 0 or now_ms - transaction.started_ms > longer_than_ms
