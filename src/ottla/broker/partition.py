@@ -12,6 +12,7 @@ from ottla.log.errors import LogDirectoryFailed
 from ottla.log.flush import FlushTarget
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import Appended, AppendOrigin, PartitionLog
+from ottla.log.verification import VerificationGuard
 from ottla.metadata.topic_names import is_internal
 from ottla.records.batch import BatchHeader, read_header
 from ottla.wire.errors import ErrorCode, ProtocolError
@@ -111,8 +112,12 @@ class Partition:
         *,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        guard: VerificationGuard | None = None,
     ) -> Appended:
         """Append validated batches; the caller may then wait for the high watermark.
+
+        Args:
+            guard: of `begin_verification`, for a batch that begins a transaction.
 
         Raises:
             LogError: what the log refuses (sequence gap, fenced producer, …).
@@ -121,7 +126,12 @@ class Partition:
         if self.failure is not None:
             raise LogDirectoryFailed(str(self.failure))
         appended = self.log.append(
-            buffer, batches, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin
+            buffer,
+            batches,
+            leader_epoch=self.leader_epoch,
+            now_ms=now_ms,
+            origin=origin,
+            guard=guard,
         )
         self._appended()
         return appended
@@ -134,6 +144,28 @@ class Partition:
             return False
         self._appended()
         return True
+
+    def begin_verification(
+        self,
+        producer_id: int,
+        producer_epoch: int,
+        base_sequence: int,
+        *,
+        bumps_epochs: bool,
+        now_ms: int,
+    ) -> VerificationGuard | None:
+        """The guard with which a batch may begin a transaction, once the transaction coordinator
+        has consented; ``None`` when the producer's transaction is open here already (KIP-890).
+
+        Args:
+            bumps_epochs: see ``Verifications.begin``.
+        """
+        producers = self.log.producers
+        if producers.has_open_transaction(producer_id, producer_epoch):
+            return None
+        return producers.verifications.begin(
+            producer_id, producer_epoch, base_sequence, bumps_epochs=bumps_epochs, now_ms=now_ms
+        )
 
     def append_end_marker(
         self,

@@ -152,7 +152,8 @@ class Partitions:
         for partition in self:
             if partition.is_offline:
                 continue
-            partition.log.remove_expired_producers(now_ms)
+            log = partition.log
+            log.producers.remove_expired(now_ms, log.config.producer_id_expiration_ms)
             try:
                 self._apply_retention_to(partition, now_ms)
             except LogDirectoryFailed as failure:
@@ -191,11 +192,11 @@ class Partitions:
         return None
 
     def _settings(self, image: ClusterImage, topic: str) -> TopicSettings:
+        broker = self._resolver.broker(image)
         return topic_settings(
             self._resolver.topic(image, topic),
-            producer_id_expiration_ms=self._resolver.broker(image).integer(
-                "producer.id.expiration.ms"
-            ),
+            producer_id_expiration_ms=broker.integer("producer.id.expiration.ms"),
+            verifies_transactions=broker.boolean("transaction.partition.verification.enable"),
         )
 
     async def _open_topic(self, topic: TopicImage, image: ClusterImage) -> None:

@@ -47,8 +47,10 @@ class TopicSettings(NamedTuple):
         return self.log.message_timestamp_type == LOG_APPEND_TIME
 
 
-def topic_settings(config: TopicConfig, *, producer_id_expiration_ms: int) -> TopicSettings:
-    """The settings that follow from a topic's resolved configuration."""
+def topic_settings(
+    config: TopicConfig, *, producer_id_expiration_ms: int, verifies_transactions: bool = True
+) -> TopicSettings:
+    """The settings that follow from a topic's resolved configuration, and the broker's."""
     codec = None if config.compression_type == _PRODUCER else _CODECS[config.compression_type]
     return TopicSettings(
         log=LogConfig(
@@ -65,6 +67,11 @@ def topic_settings(config: TopicConfig, *, producer_id_expiration_ms: int) -> To
             producer_id_expiration_ms=producer_id_expiration_ms,
             deletes_old_segments="delete" in config.cleanup_policy,
             compacts="compact" in config.cleanup_policy,
+            min_cleanable_dirty_ratio=config.min_cleanable_dirty_ratio,
+            min_compaction_lag_ms=config.min_compaction_lag_ms,
+            max_compaction_lag_ms=config.max_compaction_lag_ms,
+            delete_retention_ms=config.delete_retention_ms,
+            verifies_transactions=verifies_transactions,
         ),
         min_insync_replicas=config.min_insync_replicas,
         codec=codec,

@@ -10,7 +10,13 @@ from ottla.log.errors import MessageTooLarge, RecordListTooLarge, UnexpectedAppe
 from ottla.log.producers import AppendOrigin, KeptBatch, Producer, Producers, StagedAppend
 from ottla.log.scan import parse_end_marker
 from ottla.log.transactions import AbortedTransaction
-from ottla.records.batch import CONTROL_FLAG, LENGTH_OVERHEAD_BYTES, BatchHeader
+from ottla.log.verification import VerificationGuard
+from ottla.records.batch import (
+    CONTROL_FLAG,
+    LENGTH_OVERHEAD_BYTES,
+    TRANSACTIONAL_FLAG,
+    BatchHeader,
+)
 
 
 class Appended(NamedTuple):
@@ -68,6 +74,37 @@ def check_replicated(header: BatchHeader, log_end_offset: int) -> int:
     return header.base_offset
 
 
+class TransactionCheck(NamedTuple):
+    """By what a transactional batch or an end marker is judged."""
+
+    guard: VerificationGuard | None = None
+    """Stands for the coordinator's consent to begin a transaction."""
+    needs_guard: bool = True
+    version: int = 0
+    """The transaction.version of an end marker."""
+
+    def check(self, producers: Producers, header: BatchHeader, origin: AppendOrigin) -> None:
+        """Refuse a batch that would begin a transaction behind the coordinator's back.
+
+        Raises:
+            InvalidTransactionState, InvalidProducerEpoch, OutOfOrderSequence: as Kafka does.
+        """
+        if header.is_control:
+            return
+        producer_id = header.producer_id
+        producer = producers.get(producer_id) or Producer(producer_id)
+        is_client = origin is AppendOrigin.CLIENT
+        if is_client and producer.find_duplicate(header) is not None:
+            return
+        if self.needs_guard and not producers.has_open_transaction(
+            producer_id, header.producer_epoch
+        ):
+            producers.verifications.check_guard(producer_id, self.guard)
+        producer.check_epoch(header.producer_epoch)
+        if is_client:
+            producers.verifications.check_sequence(producer, header)
+
+
 class PreparedAppend:
     """Batches that may be written, with their offsets; nothing has changed before `commit`.
 
@@ -86,7 +123,7 @@ class PreparedAppend:
         log_end_offset: int,
         append_time_ms: int,
         origin: AppendOrigin,
-        transaction_version: int,
+        transaction: TransactionCheck,
     ) -> None:
         self._batches = batches
         self._producers = producers
@@ -103,6 +140,8 @@ class PreparedAppend:
                 offset = check_replicated(header, offset)
             max_timestamp_ms = header.max_timestamp_ms if append_time_ms < 0 else append_time_ms
             if header.producer_id >= 0:
+                if header.attributes & TRANSACTIONAL_FLAG and not is_replica:
+                    transaction.check(producers, header, origin)
                 if len(batches) == 1 and not header.attributes & CONTROL_FLAG:
                     # What clients send: nothing needs to be staged for a single batch.
                     producer = producers.get(header.producer_id) or Producer(header.producer_id)
@@ -117,7 +156,7 @@ class PreparedAppend:
                         offset,
                         max_timestamp_ms,
                         marker,
-                        transaction_version=transaction_version,
+                        transaction_version=transaction.version,
                     )
                 if self.duplicate is not None:
                     return
@@ -128,6 +167,11 @@ class PreparedAppend:
 
     def commit(self, first_offset: int) -> Sequence[AbortedTransaction]:
         """The append is on disk; returns what the transaction index has to say of it."""
+        verifications = self._producers.verifications
+        if verifications:
+            for _, header in self._batches:
+                if header.is_transactional:
+                    verifications.discard(header.producer_id)
         if self._producer is not None:
             self._producer.add(self._batches[0][1], first_offset, self.written[0][2])
             self._producers.put(self._producer)

@@ -29,3 +29,10 @@ class LogConfig(NamedTuple):
     """``cleanup.policy`` contains ``delete``: retention applies."""
     compacts: bool = False
     """``cleanup.policy`` contains ``compact``: offsets may have gaps."""
+    verifies_transactions: bool = True
+    """No transaction begins without the coordinator's consent (KIP-890)."""
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = 2**63 - 1
+    delete_retention_ms: int = 24 * 3600 * 1000
+    """How long tombstones and end markers stay after the cleaning that finds them last."""

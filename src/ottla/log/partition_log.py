@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ottla.log.aborted import AbortedTransactions
-from ottla.log.appending import Appended, PreparedAppend, check_sizes, repeated
+from ottla.log.appending import Appended, PreparedAppend, TransactionCheck, check_sizes, repeated
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.log.errors import LogDirectoryFailed, OffsetOutOfRange
 from ottla.log.files import write_file
@@ -14,7 +15,7 @@ from ottla.log.flush import FlushTarget, Unsynced
 from ottla.log.health import DirectoryHealth
 from ottla.log.names import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, TopicPartition
 from ottla.log.producer_recovery import restore_producers
-from ottla.log.producers import AppendOrigin, Producer
+from ottla.log.producers import AppendOrigin
 from ottla.log.reading import LogSlice
 from ottla.log.recovery import LoadedLog, OpenRequest, Recovered, load_log
 from ottla.log.retention import Removal, retention_plan
@@ -24,9 +25,13 @@ from ottla.log.segments import Segments
 from ottla.log.text_files import format_epoch_checkpoint, format_partition_metadata
 from ottla.log.timestamps import FoundOffset, find_by_timestamp, find_max_timestamp
 from ottla.log.transactions import AbortedTransaction
+from ottla.log.verification import VerificationGuard
 from ottla.ports.disk import Disk
 from ottla.records.batch import BatchHeader
 from ottla.records.stamp import stamp, stamp_log_append_time
+
+if TYPE_CHECKING:
+    from ottla.log.compaction.replacement import LogCompaction
 
 __all__ = ["AppendOrigin", "Appended", "PartitionLog"]
 
@@ -52,7 +57,7 @@ class PartitionLog:
         self._disk = disk
         self._health = health
         self._checkpoint = checkpoint
-        self._segments = Segments(loaded.segments)
+        self._segments = Segments(loaded.segments, loaded.first_dirty_offset)
         self._snapshots = loaded.snapshots
         self._aborted = AbortedTransactions(self._segments, self._snapshots)
         self._unsynced = Unsynced()
@@ -100,7 +105,7 @@ class PartitionLog:
             disk.make_directories(directory)
             metadata_path = f"{directory}/{PARTITION_METADATA}"
             write_file(disk, metadata_path, format_partition_metadata(topic_id), sync=False)
-            request = OpenRequest(log_start_offset, log_start_offset, True, now_ms)
+            request = OpenRequest(log_start_offset, log_start_offset, True, now_ms, 0)
             loaded = load_log(disk, directory, config, request)
         log = cls(disk, directory, config, name, topic_id, health, loaded, checkpoint)
         log._unsynced.note_path(metadata_path)
@@ -120,6 +125,7 @@ class PartitionLog:
         log_start_offset: int,
         was_clean: bool,
         now_ms: int,
+        first_dirty_offset: int = 0,
         health: DirectoryHealth | None = None,
         checkpoint: Callable[[], None] | None = None,
     ) -> PartitionLog:
@@ -134,7 +140,9 @@ class PartitionLog:
             LogDirectoryFailed: the disk failed.
         """
         health = health or DirectoryHealth(directory)
-        request = OpenRequest(recovery_point, log_start_offset, was_clean, now_ms)
+        request = OpenRequest(
+            recovery_point, log_start_offset, was_clean, now_ms, first_dirty_offset
+        )
         with health:
             loaded = load_log(disk, directory, config, request)
         log = cls(disk, directory, config, name, topic_id, health, loaded, checkpoint)
@@ -154,6 +162,11 @@ class PartitionLog:
         return self._segments.first_offset
 
     @property
+    def first_dirty_offset(self) -> int:
+        """Up to where compaction has cleaned the log, as ``cleaner-offset-checkpoint`` has it."""
+        return self._segments.first_dirty_offset
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all segments, without their indexes."""
         with self._health:
@@ -166,14 +179,6 @@ class PartitionLog:
             write_file(self._disk, path, format_partition_metadata(topic_id), sync=False)
         self.topic_id = topic_id
         self._unsynced.note_path(path)
-
-    def active_producers(self) -> list[Producer]:
-        """The idempotent producers it remembers."""
-        return list(self.producers)
-
-    def remove_expired_producers(self, now_ms: int) -> None:
-        """Forget producers that wrote nothing lately (``producer.id.expiration.ms``)."""
-        self.producers.remove_expired(now_ms, self.config.producer_id_expiration_ms)
 
     def advance_high_watermark(self, high_watermark: int) -> int:
         """Take note of the high watermark; returns the last stable offset."""
@@ -192,6 +197,7 @@ class PartitionLog:
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        guard: VerificationGuard | None = None,
         transaction_version: int = 0,
     ) -> Appended:
         """Assign offsets and write, in one call to the disk.
@@ -200,6 +206,7 @@ class PartitionLog:
             buffer: one or more validated batches; offsets, leader epoch and, where the topic wants
                 it, the append time are stamped in place.
             batches: position and header of every batch in the buffer, in order.
+            guard: of the verification without which no transaction begins (KIP-890).
             transaction_version: by which end markers are checked (KIP-1228).
 
         Raises:
@@ -212,6 +219,7 @@ class PartitionLog:
         if not is_replica and self.config.message_timestamp_type == LOG_APPEND_TIME:
             append_time_ms = now_ms
         check_sizes(len(buffer), batches, self.config, is_replica)
+        check = TransactionCheck(guard, self.config.verifies_transactions, transaction_version)
         prepared = PreparedAppend(
             buffer,
             batches,
@@ -219,7 +227,7 @@ class PartitionLog:
             log_end_offset=self.log_end_offset,
             append_time_ms=append_time_ms,
             origin=origin,
-            transaction_version=transaction_version,
+            transaction=check,
         )
         if prepared.duplicate is not None:
             return repeated(prepared.duplicate, self.config, self.log_start_offset)
@@ -355,9 +363,11 @@ class PartitionLog:
         if offset >= limit:
             return LogSlice(None, 0, 0, offset)
         with self._health:
-            return self._segments.read(
+            found = self._segments.read(
                 offset, max_bytes, limit, self.log_end_offset, at_least_one_batch
             )
+        found.health = self._health
+        return found
 
     def aborted_transactions(self, records: LogSlice, end_offset: int) -> list[AbortedTransaction]:
         """Whose records in the slice, read up to ``end_offset``, are not to be shown (KIP-98).
@@ -391,6 +401,15 @@ class PartitionLog:
         return self.leader_epochs.end_offset_for(epoch, self.log_end_offset)
 
     # Shortening
+
+    @property
+    def compaction(self) -> LogCompaction:
+        """What compaction may see and change of the log."""
+        from ottla.log.compaction.replacement import LogCompaction
+
+        return LogCompaction(
+            self._segments, self._snapshots, self._aborted, self._unsynced, self._health
+        )
 
     def retention_plan(self, now_ms: int) -> list[Removal]:
         """Which segments may go now, and why; see ``remove_segments``.

@@ -17,6 +17,7 @@ from ottla.log.errors import (
     TransactionCoordinatorFenced,
 )
 from ottla.log.transactions import AbortedTransaction, CompletedTransaction, UnstableTransactions
+from ottla.log.verification import Verifications
 from ottla.records.batch import MAX_SEQUENCE, BatchHeader
 
 BATCHES_KEPT = 5
@@ -253,12 +254,13 @@ class Producer:
 class Producers:
     """All producers of a partition, up to the log offset ``end_offset``."""
 
-    __slots__ = ("_by_id", "end_offset", "unstable")
+    __slots__ = ("_by_id", "end_offset", "unstable", "verifications")
 
     def __init__(self, high_watermark: int = 0) -> None:
         self._by_id: dict[int, Producer] = {}
         self.end_offset = 0
         self.unstable = UnstableTransactions(high_watermark)
+        self.verifications = Verifications()
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -339,6 +341,7 @@ class Producers:
         A producer's time begins with the first look that finds it idle, so this must be called now
         and then. Kafka goes by the records' timestamps, and forgets at once who writes old ones.
         """
+        self.verifications.remove_expired(now_ms, expiration_ms)
         for producer in list(self._by_id.values()):
             if producer.current_txn_first_offset != NO_TRANSACTION:
                 continue

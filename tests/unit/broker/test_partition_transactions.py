@@ -48,7 +48,13 @@ class PartitionUnderTest:
                 )
             )
         )
-        appended = self.partition.append(buffer, [(0, read_header(buffer))], now_ms=NOW_MS)
+        guard = None
+        if producer_id >= 0:
+            guard = self.partition.begin_verification(
+                producer_id, epoch, sequence, bumps_epochs=False, now_ms=NOW_MS
+            )
+        batches = [(0, read_header(buffer))]
+        appended = self.partition.append(buffer, batches, now_ms=NOW_MS, guard=guard)
         return appended.first_offset
 
     def end(

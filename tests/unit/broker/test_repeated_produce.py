@@ -158,7 +158,7 @@ def transcript(
         for partition in partitions:
             log = partition.log
             found = log.read(0, 1 << 20, end_offset=log.log_end_offset)
-            producers = [(each.producer_id, each.batches) for each in log.active_producers()]
+            producers = [(each.producer_id, each.batches) for each in log.producers]
             seen.append((partition.high_watermark, found.read(), producers))
 
     with patch.context() as patched:

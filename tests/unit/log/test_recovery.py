@@ -99,10 +99,10 @@ def test_producers_are_restored(under_test: Any, was_clean: bool) -> None:
     log = under_test.reopen(was_clean=was_clean)
     producer = log.producers.get(5)
     assert (producer.last_sequence, producer.producer_epoch, producer.last_offset) == (13, 1, 13)
-    assert [each.producer_id for each in log.active_producers()] == [5]
-    log.remove_expired_producers(now_ms=10**12)
-    log.remove_expired_producers(now_ms=2 * 10**12)
-    assert log.active_producers() == []
+    assert [each.producer_id for each in log.producers] == [5]
+    log.producers.remove_expired(10**12, log.config.producer_id_expiration_ms)
+    log.producers.remove_expired(2 * 10**12, log.config.producer_id_expiration_ms)
+    assert list(log.producers) == []
 
 
 def test_a_corrupt_snapshot_is_replaced_by_reading_the_log(under_test: Any) -> None:

@@ -44,7 +44,7 @@ def _inspect(context: RequestContext, topic: str, index: int) -> InspectedPartit
                 coordinator_epoch=producer.coordinator_epoch,
                 current_txn_start_offset=producer.current_txn_first_offset,
             )
-            for producer in partition.log.active_producers()
+            for producer in partition.log.producers
         ]
     except EXPECTED_ERRORS as error:
         inspected.error_code = error_code_of(error)
