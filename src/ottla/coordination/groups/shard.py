@@ -47,6 +47,7 @@ _HERE = "ottla.coordination.groups"
 _REPLAYED_BY = {
     **dict.fromkeys((0, 1), f"{_HERE}.offset_requests"),
     2: f"{_HERE}.classic_requests",
+    **dict.fromkeys(range(10, 16), "ottla.coordination.share_groups.requests"),
 }
 
 

@@ -50,9 +50,16 @@ _NAMES: Final = {
     6: "ConsumerGroupTargetAssignmentMetadata",
     7: "ConsumerGroupTargetAssignmentMember",
     8: "ConsumerGroupCurrentMemberAssignment",
+    10: "ShareGroupMemberMetadata",
+    11: "ShareGroupMetadata",
+    12: "ShareGroupTargetAssignmentMetadata",
+    13: "ShareGroupTargetAssignmentMember",
+    14: "ShareGroupCurrentMemberAssignment",
+    15: "ShareGroupStatePartitionMetadata",
     16: "ConsumerGroupRegularExpression",
 }
 _LAST_CLASSIC: Final = 2
+_SHARE: Final = range(10, 16)
 
 
 class UnknownRecordType(ProtocolError):  # noqa: N818 - a state of the log, not of the program
@@ -118,6 +125,10 @@ def _module_of(record_type: int) -> ModuleType:
 
         return classic
     # Imported on first use: a broker whose groups are all classic need not.
+    if record_type in _SHARE:
+        from ottla.wire.group_records import share
+
+        return share
     from ottla.wire.group_records import consumer
 
     return consumer

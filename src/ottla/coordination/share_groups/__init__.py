@@ -1,0 +1,1 @@
+"""Share groups: their members and what these read (KIP-932)."""
