@@ -35,7 +35,7 @@ class Storage(NamedTuple):
 def open_storage(storage: str | os.PathLike[str]) -> Storage:
     """``"memory"``, ``"temporary"``, or the path of a directory that stays."""
     if storage == "memory":
-        store = _KeptStore(SqliteMetadataStore(IN_MEMORY))
+        store = KeptStore(SqliteMetadataStore(IN_MEMORY))
         return Storage("/ottla", MemoryDisk(), store, _THROWN_AWAY, store.discard)
     if storage == "temporary":
         directory = tempfile.mkdtemp(prefix="ottla-")
@@ -51,7 +51,7 @@ def _keep() -> None:
     """What belongs to the caller stays."""
 
 
-class _KeptStore:
+class KeptStore:
     """A metadata store that a stopped broker does not close: it is needed when it starts again."""
 
     def __init__(self, store: SqliteMetadataStore) -> None:

@@ -219,6 +219,10 @@ class SimulatedDisk:
 
     # Crashing
 
+    def release_locks(self) -> None:
+        """The processes that held them were killed."""
+        self._locked.clear()
+
     def crash(self) -> SimulatedDisk:
         """The power fails: the disk as it is found afterwards. This one is dead from now on."""
         self.has_crashed = True

@@ -8,6 +8,7 @@ what is under way (TCP would send it again) until it heals; a reset loses it.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import os
 from collections.abc import Collection
@@ -45,6 +46,8 @@ class SimulatedNetwork:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         self.loop = loop
+        self.context = contextvars.Context()
+        """What is under way belongs to no process: it arrives though its sender has died."""
         self.latency_s = latency_s
         self.connect_timeout_s = connect_timeout_s
         self._listeners: dict[Address, SimulatedListener] = {}
@@ -93,6 +96,14 @@ class SimulatedNetwork:
             del self._listeners[address]
         self.reset_connections(host)
 
+    def hang_up(self, host: str) -> None:
+        """A host's process has ended: what it has sent arrives, then its connections' ends."""
+        for client, server in list(self._connections):
+            for end in (client, server):
+                if end.host == host:
+                    end.close()
+        self._forget_broken()
+
     def take_port(self) -> int:
         """A port nobody listens on."""
         self._next_port += 1
@@ -125,7 +136,7 @@ class SimulatedNetwork:
         self._forget_broken()
         self._connections.append((client, server))
         answer_s = self.latency()
-        server.open(listener.factory(), earliest_arrival=self.loop.time() + answer_s)
+        listener.accept(server, earliest_arrival=self.loop.time() + answer_s)
         try:
             await asyncio.sleep(answer_s)
         except asyncio.CancelledError:
@@ -168,11 +179,20 @@ class SimulatedListener:
     ) -> None:
         self._network = network
         self._address = address
-        self.factory = factory
+        self._factory = factory
+        self._context = contextvars.copy_context()
 
     @property
     def address(self) -> Address:
         return self._address
+
+    def accept(self, server: SimulatedTransport, *, earliest_arrival: float) -> None:
+        """A connection comes in: the listening process takes it."""
+
+        def take() -> None:
+            server.open(self._factory(), earliest_arrival=earliest_arrival)
+
+        self._context.copy().run(take)
 
     async def close(self) -> None:
         self._network.unbind(self)

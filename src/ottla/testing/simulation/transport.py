@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 from collections import deque
 from collections.abc import Iterable
@@ -55,11 +56,14 @@ class SimulatedTransport(asyncio.Transport):
         self._arrived = bytearray()
         self._last_arrival = 0.0
         self._writing_paused = False
+        # The protocol's code runs in its own process, not in that of whoever sent the bytes.
+        self._context = contextvars.copy_context()
         self.set_write_buffer_limits()
 
     def open(self, protocol: asyncio.BaseProtocol, *, earliest_arrival: float) -> None:
         """Attach the protocol; its peer sees nothing from here before ``earliest_arrival``."""
         self._protocol = protocol
+        self._context = contextvars.copy_context()
         self.peer._last_arrival = max(self.peer._last_arrival, earliest_arrival)
         self._call(protocol.connection_made, self)
         self._deliver()
@@ -131,7 +135,7 @@ class SimulatedTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         if not self._reading:
             self._reading = True
-            self._loop.call_soon(self._deliver)
+            self._loop.call_soon(self._deliver, context=self._network.context)
 
     def _waiting_bytes(self) -> int:
         return 0 if self.is_lost else len(self._arrived) + self._under_way_bytes
@@ -145,7 +149,7 @@ class SimulatedTransport(asyncio.Transport):
         self._last_arrival = max(
             self._loop.time() + self._network.latency(), self._last_arrival + _TICK_S
         )
-        self._loop.call_at(self._last_arrival, self._arrive)
+        self._loop.call_at(self._last_arrival, self._arrive, context=self._network.context)
 
     def resume_arrivals(self) -> None:
         """Send again what a partition has held."""
@@ -175,7 +179,7 @@ class SimulatedTransport(asyncio.Transport):
         lost = bool(self._under_way) and self._under_way.popleft() is not None
         if lost and not self.peer.is_lost:
             reset = ConnectionResetError(errno.ECONNRESET, "the other side has closed")
-            self._loop.call_later(self._network.latency(), self.peer.break_off, reset)
+            self._break_off_peer(reset)
 
     def _deliver(self) -> None:
         while self._arrived and self.is_reading() and self._protocol is not None:
@@ -235,7 +239,12 @@ class SimulatedTransport(asyncio.Transport):
             return
         self.break_off(None)
         reset = ConnectionResetError(errno.ECONNRESET, "the other side aborted")
-        self._loop.call_later(self._network.latency(), self.peer.break_off, reset)
+        self._break_off_peer(reset)
+
+    def _break_off_peer(self, reset: ConnectionResetError) -> None:
+        self._loop.call_later(
+            self._network.latency(), self.peer.break_off, reset, context=self._network.context
+        )
 
     def break_off(self, reason: Exception | None) -> None:
         """End this side now, losing what is under way to it."""
@@ -250,14 +259,16 @@ class SimulatedTransport(asyncio.Transport):
             return
         self.is_lost = True
         self._arrived.clear()
-        self._loop.call_soon(self.peer._buffer_drained)
+        self._loop.call_soon(self.peer._buffer_drained, context=self._network.context)
         if self._protocol is not None:
-            self._loop.call_soon(self._protocol.connection_lost, reason)
+            self._loop.call_soon(
+                self._protocol.connection_lost, reason, context=self._context.copy()
+            )
 
     def _call(self, callback: Any, *arguments: Any) -> Any:
         """Call into the protocol; what it raises ends the connection, as in asyncio."""
         try:
-            return callback(*arguments)
+            return self._context.copy().run(callback, *arguments)
         except Exception as error:
             self._loop.call_exception_handler(
                 {
@@ -269,5 +280,5 @@ class SimulatedTransport(asyncio.Transport):
             )
             self.break_off(error)
             reset = ConnectionResetError(errno.ECONNRESET, "the other side failed")
-            self._loop.call_later(self._network.latency(), self.peer.break_off, reset)
+            self._break_off_peer(reset)
             return None

@@ -1,0 +1,125 @@
+"""A machine with a broker that is stopped, killed or loses power, and starts again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from ottla.broker.configuration import configuration_of
+from ottla.broker.node import BrokerNode
+from ottla.metadata.store.sqlite import IN_MEMORY, SqliteMetadataStore
+from ottla.ports.entropy import SeededEntropy
+from ottla.testing.simulation.disk import SimulatedDisk
+from ottla.testing.simulation.process import SimulatedProcess
+from ottla.testing.simulation.worker import SimulatedWorker
+from ottla.testing.simulation.world import BROKER_HOST, World
+from ottla.testing.storage import KeptStore
+
+_EIO = 5
+
+
+class Machine:
+    """A disk and a metadata store that outlive their broker.
+
+    Attributes:
+        lives: how often the broker was started.
+        node: the broker of this life, while there is one.
+    """
+
+    def __init__(self, world: World, settings: Mapping[str, str]) -> None:
+        self.world = world
+        self.settings = dict(settings)
+        self.disk = SimulatedDisk(world.seed)
+        self.store = KeptStore(SqliteMetadataStore(IN_MEMORY))
+        self.lives = 0
+        self.node: BrokerNode | None = None
+        self._process: SimulatedProcess | None = None
+        self._died = asyncio.Event()
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None and self._process.is_alive
+
+    async def start(self) -> None:
+        """Start the broker; returns when it listens, or has died on the way."""
+        self.lives += 1
+        self._died = asyncio.Event()
+        world = self.world
+        world.trace.note("broker", f"starts its life {self.lives}")
+        process = self._process = SimulatedProcess(f"broker-{self.lives}")
+
+        def start() -> asyncio.Task[None]:
+            self.node = BrokerNode(
+                configuration_of(self.settings, origin="simulation"),
+                clock=world.loop.clock,
+                disk=self.disk,
+                net=world.network.host(BROKER_HOST),
+                entropy=SeededEntropy(world.seed * 1000 + self.lives),
+                store=self.store,
+                new_worker=SimulatedWorker,
+            )
+            return world.loop.create_task(self.node.start())
+
+        await self._until_done_or_dead(process.run(start))
+        if self.is_up:
+            world.trace.note("broker", "listens")
+
+    async def _until_done_or_dead(self, task: asyncio.Task[None]) -> None:
+        died = asyncio.ensure_future(self._died.wait())
+        await asyncio.wait({task, died}, return_when=asyncio.FIRST_COMPLETED)
+        died.cancel()
+        if task.done() and not self._died.is_set():
+            task.result()
+
+    async def died(self) -> None:
+        """Wait until the broker is dead."""
+        await self._died.wait()
+
+    def lose_power(self) -> None:
+        """Now: what was not synced is lost or torn."""
+        if self.is_up:
+            self.world.trace.note("broker", "loses power")
+            disk = self.disk
+            self.disk = disk.crash()
+            disk.on_operation = None
+            self._end()
+
+    def lose_power_at_call(self, number: int) -> None:
+        """In the midst of the ``number``-th call to the disk from now on."""
+        disk = self.disk
+        left = number
+
+        def count(operation: str, path: str) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0 and not disk.has_crashed:
+                self.world.trace.note("broker", f"is at {operation} of {path}")
+                self.lose_power()
+                raise OSError(_EIO, "the power failed", path)
+
+        disk.on_operation = count
+
+    def kill(self) -> None:
+        """``kill -9``: what was written is there, synced or not."""
+        if self.is_up:
+            self.world.trace.note("broker", "is killed")
+            self.disk.on_operation = None
+            self.disk.release_locks()
+            self._end()
+
+    async def stop(self) -> None:
+        """Stop it cleanly."""
+        node, process = self.node, self._process
+        if not self.is_up or node is None or process is None:
+            return
+        self.world.trace.note("broker", "is asked to stop")
+        stopping = process.run(lambda: self.world.loop.create_task(node.stop()))
+        await self._until_done_or_dead(stopping)
+        if self.is_up:
+            self._end()
+
+    def _end(self) -> None:
+        assert self._process is not None
+        self.world.network.crash(BROKER_HOST)
+        self.world.loop.kill(self._process)
+        self._died.set()
