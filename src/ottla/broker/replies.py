@@ -8,10 +8,15 @@ entering this process; otherwise (small slices, TLS, simulation, no descriptor) 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
+
+
+# Linux: "structure needs cleaning".
+_DAMAGED = getattr(errno, "EUCLEAN", errno.EIO)
 
 
 class FileSlice(Protocol):
@@ -23,6 +28,10 @@ class FileSlice(Protocol):
     def fileno(self) -> int | None: ...
 
     def read(self) -> bytes: ...
+
+    def failed(self, error: OSError) -> Exception:
+        """Take note that the disk failed while the slice was sent."""
+        ...
 
 
 Parts = Sequence[bytes | FileSlice]
@@ -134,8 +143,10 @@ class FileSender:
             except BlockingIOError:
                 asyncio.get_running_loop().add_writer(self._socket, self._continue)
                 return False
-            except OSError:
-                # The peer is gone (or the disk is): the transport reports it as connection_lost.
+            except OSError as error:
+                if not isinstance(part, bytes) and error.errno in _DISK_ERRORS:
+                    part.failed(error)
+                # Otherwise the peer is gone: the transport reports it as connection_lost.
                 self._transport.abort()
                 return False
             if is_part_sent:
@@ -173,7 +184,10 @@ class FileSender:
         def go_on(done: asyncio.Future[None]) -> None:
             if self._socket is None:
                 return
-            if done.exception() is not None:
+            error = done.exception()
+            if error is not None:
+                if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                    part.failed(error)
                 self._transport.abort()
                 return
             self._is_warm = True
@@ -191,6 +205,8 @@ class FileSender:
             self._on_idle()
 
 
+# What a socket never reports, so that it is the file's disk.
+_DISK_ERRORS = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, _DAMAGED})
 _MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)
 
 

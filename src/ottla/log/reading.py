@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from ottla.log.health import DirectoryHealth
 from ottla.log.segment import Segment
 from ottla.ports.disk import File
 
@@ -15,7 +16,7 @@ class LogSlice:
     ``release`` it when sent; a slice that is forgotten releases itself.
     """
 
-    __slots__ = ("_segment", "first_offset", "position", "size_bytes")
+    __slots__ = ("_segment", "first_offset", "health", "position", "size_bytes")
 
     def __init__(
         self, segment: Segment | None, position: int, size_bytes: int, first_offset: int
@@ -23,6 +24,8 @@ class LogSlice:
         self._segment = segment
         if segment is not None:
             segment.hold()
+        self.health: DirectoryHealth | None = None
+        """Of the directory it lies in, where somebody keeps track of that."""
         self.position = position
         self.size_bytes = size_bytes
         self.first_offset = first_offset
@@ -43,10 +46,21 @@ class LogSlice:
         return None if self._segment is None else self._segment.file.fileno()
 
     def read(self) -> bytes:
-        """The bytes. Raises ``OSError`` as the disk does."""
+        """The bytes.
+
+        Raises:
+            LogDirectoryFailed: the disk failed.
+        """
         if self._segment is None:
             return b""
-        return self._segment.file.read(self.size_bytes, self.position)
+        try:
+            return self._segment.file.read(self.size_bytes, self.position)
+        except OSError as error:
+            raise self.failed(error) from error
+
+    def failed(self, error: OSError) -> Exception:
+        """Take note that the disk failed under whoever sent the slice; returns what to raise."""
+        return error if self.health is None else self.health.fail(error)
 
     def release(self) -> None:
         """The slice isn't used any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,7 +20,7 @@ from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
 from ottla.metadata.config.resolve import ConfigResolver
 from ottla.metadata.image import EMPTY_IMAGE
-from ottla.testing.memory_disk import MemoryDisk
+from ottla.testing.memory_disk import MemoryDisk, MemoryFile
 from ottla.wire.api.k08_offset_commit import OffsetCommitRequest, PartitionToCommit, TopicToCommit
 from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest
 from ottla.wire.errors import ErrorCode, ProtocolError
@@ -124,3 +125,20 @@ def test_a_load_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
         assert await committed(shard) == 5
 
     run(story)
+
+
+def test_a_log_that_can_not_be_read_is_told_as_an_absent_coordinator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(self: MemoryFile, size_bytes: int, position: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def main() -> None:
+        shards = Shards()
+        await commit(shards.next(), 1)
+        monkeypatch.setattr(MemoryFile, "read", fail)
+        with pytest.raises(ProtocolError) as raised:
+            await shards.next().ready()
+        assert raised.value.code is ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+    asyncio.run(main())

@@ -95,7 +95,7 @@ def test_a_disk_that_fails_at_the_start_leaves_the_others_to_be_served(
     in_second = {
         int(path.name.rpartition("-")[2]) for path in second.iterdir() if "orders" in path.name
     }
-    epochs = {index: 0 for index in PARTITIONS}
+    epochs = dict.fromkeys(PARTITIONS, 0)
     second.rename(aside)
     second.write_text("a file: whatever is done to the directory, fails")
 

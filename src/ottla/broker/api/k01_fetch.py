@@ -9,6 +9,7 @@ from ottla.broker.dispatch import WithSlices
 from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_partitions
 from ottla.broker.fetch_sessions import PartitionKey, TopicKey, WantedPartition
 from ottla.broker.replies import MAX_JOINED_BYTES, SENDFILE_BYTES
+from ottla.log.errors import LogDirectoryFailed
 from ottla.wire.api.k01_fetch import (
     AbortedTransaction,
     EpochEnd,
@@ -22,7 +23,7 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
     from ottla.broker.fetch_sessions import FetchTurn
-    from ottla.log.reading import LogSlice
+from ottla.log.reading import LogSlice
 
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _READ_COMMITTED = 1
@@ -124,7 +125,10 @@ def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse |
 def _partition(index: int, result: PartitionResult, *, is_slice: bool) -> FetchedPartition:
     records: bytes | LogSlice = b""
     if result.records is not None and result.size_bytes:
-        records = result.records if is_slice else result.records.read()
+        try:
+            records = result.records if is_slice else result.records.read()
+        except LogDirectoryFailed:
+            result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
     fetched = FetchedPartition(
         partition_index=index,
         error_code=result.error_code,
