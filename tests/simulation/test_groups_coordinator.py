@@ -349,7 +349,7 @@ class World:
             return
         self._check_state()
         self._check_timers()
-        if not self._is_flushing and self.runtime.high_watermark < len(self.runtime.log):
+        if not self._is_flushing and self.runtime.high_watermark < len(self.runtime.entries):
             self._is_flushing = True
             stalls = self.is_chaotic and self.random.random() < 0.05
             epoch = self._epoch
@@ -379,7 +379,7 @@ class World:
         self._epoch += 1
         self._is_down = True
         self._is_flushing = False
-        end = self.random.randint(self.runtime.high_watermark, len(self.runtime.log))
+        end = self.random.randint(self.runtime.high_watermark, len(self.runtime.entries))
 
         def come_back() -> None:
             self.runtime.crash(end)

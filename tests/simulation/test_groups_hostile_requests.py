@@ -16,7 +16,7 @@ from ottla.coordination.groups import commands
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.shard import GroupShard
 from ottla.coordination.outcome import CoordinatorRecord, Reply
-from ottla.testing.shard_runtime import ShardRuntime
+from ottla.testing.shard_runtime import LoggedRecord, ShardRuntime
 from ottla.wire.api.k08_offset_commit import OffsetCommitRequest, PartitionToCommit, TopicToCommit
 from ottla.wire.api.k09_offset_fetch import (
     GroupToLookUp,
@@ -288,7 +288,7 @@ def test_no_record_breaks_the_shard(seed: int) -> None:
         stranger.ask()
         runtime.advance_to(runtime.now_ms + 500)
     chance = random.Random(seed)
-    runtime.log[:] = [damage(record, chance) for record in runtime.log]
+    runtime.entries[:] = [LoggedRecord(damage(each, chance), None) for each in runtime.log]
     stranger.asked.clear()
     runtime.crash()
     for _ in range(300):

@@ -8,63 +8,82 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
-from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply
+from ottla.coordination.core import CoordinatorCore
+from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply, TransactionalProducer
 
 
-class Shard(Protocol):
-    """What every kind of coordinator shard can do."""
+class LoggedRecord(NamedTuple):
+    """A record in the log, and whose transaction it is part of."""
 
-    def decide(self, command: Any, now_ms: int) -> Outcome:
-        """What a command leads to."""
+    record: CoordinatorRecord
+    producer: TransactionalProducer | None
 
-    def on_timer(self, key: Any, now_ms: int) -> Outcome:
-        """What a timer's expiry leads to."""
 
-    def loaded(self, now_ms: int) -> Outcome:
-        """What there is to do after the replay of the log."""
+class LoggedEnd(NamedTuple):
+    """The end marker of a transaction in the log."""
 
-    def replay(self, record: CoordinatorRecord) -> object:
-        """Takes in a record."""
-
-    def apply(self, event: Any) -> None:
-        """Takes in an event."""
+    producer: TransactionalProducer
+    is_committed: bool
 
 
 class ShardRuntime:
-    """Owns a shard, its log, its timers and the replies that wait for the high watermark."""
+    """Owns a shard, its log, its timers and what waits for the high watermark.
+
+    Args:
+        on_request: the shard's port.
+    """
 
     def __init__(
         self,
-        new_shard: Callable[[], Shard],
+        new_shard: Callable[[], CoordinatorCore],
         on_reply: Callable[[Reply], None],
         *,
+        on_request: Callable[[Any], None] | None = None,
         now_ms: int = 0,
         flushes_at_once: bool = True,
     ) -> None:
         self.now_ms = now_ms
-        self.log: list[CoordinatorRecord] = []
+        self.entries: list[LoggedRecord | LoggedEnd] = []
         self.high_watermark = 0
         self._new_shard = new_shard
         self._on_reply = on_reply
+        self._on_request = on_request
         self._flushes_at_once = flushes_at_once
-        self._parked: list[tuple[int, Reply]] = []
+        self._parked: list[tuple[list[Reply], list[object]]] = []
         self._deadlines: dict[Hashable, tuple[int, int]] = {}
         self._heap: list[tuple[int, int, Hashable]] = []
         self._timer_count = 0
         self._load()
 
+    @property
+    def log(self) -> list[CoordinatorRecord]:
+        """The records of the log, without end markers."""
+        return [entry.record for entry in self.entries if isinstance(entry, LoggedRecord)]
+
     def submit(self, command: object) -> Outcome:
         """Decides the command and performs what comes out."""
         return self._perform(self.shard.decide(command, self.now_ms))
 
+    def end_transaction(self, producer_id: int, producer_epoch: int, *, is_committed: bool) -> None:
+        """Appends an end marker, as a transaction coordinator does."""
+        producer = TransactionalProducer(producer_id, producer_epoch)
+        self.entries.append(LoggedEnd(producer, is_committed))
+        self.shard.end_transaction(producer_id, producer_epoch, is_committed)
+        if self._flushes_at_once:
+            self.flush()
+
     def flush(self) -> None:
-        """Makes all of the log durable and lets the replies go that waited for it."""
-        self.high_watermark = len(self.log)
+        """Makes all of the log durable and lets what waited for it go."""
+        self.high_watermark = len(self.entries)
         parked, self._parked = self._parked, []
-        for _, reply in parked:
-            self._on_reply(reply)
+        for replies, requests in parked:
+            for reply in replies:
+                self._on_reply(reply)
+            for request in requests:
+                assert self._on_request is not None, f"nobody takes {request}"
+                self._on_request(request)
 
     def next_deadline_ms(self) -> int | None:
         """When the next timer fires."""
@@ -95,8 +114,8 @@ class ShardRuntime:
         Replies that wait are lost, with the connections they would have gone to.
         """
         end = self.high_watermark if log_end is None else log_end
-        assert self.high_watermark <= end <= len(self.log)
-        del self.log[end:]
+        assert self.high_watermark <= end <= len(self.entries)
+        del self.entries[end:]
         self.high_watermark = end
         self._parked.clear()
         self._deadlines.clear()
@@ -105,14 +124,17 @@ class ShardRuntime:
 
     def _load(self) -> None:
         self.shard = self._new_shard()
-        for record in self.log:
-            self.shard.replay(record)
+        for entry in self.entries:
+            if isinstance(entry, LoggedRecord):
+                self.shard.replay(entry.record, entry.producer)
+            else:
+                self.shard.end_transaction(*entry.producer, entry.is_committed)
         self._perform(self.shard.loaded(self.now_ms))
 
     def _perform(self, outcome: Outcome) -> Outcome:
-        self.log.extend(outcome.records)
         for record in outcome.records:
-            self.shard.replay(record)
+            self.entries.append(LoggedRecord(record, outcome.producer))
+            self.shard.replay(record, outcome.producer)
         for event in outcome.events:
             self.shard.apply(event)
         for timer in outcome.timers:
@@ -122,7 +144,8 @@ class ShardRuntime:
                 mark = (timer.deadline_ms, self._timer_count)
                 self._deadlines[timer.key] = mark
                 heapq.heappush(self._heap, (*mark, timer.key))
-        self._parked.extend((len(self.log), reply) for reply in outcome.replies)
-        if self._flushes_at_once or self.high_watermark == len(self.log):
+        if outcome.replies or outcome.requests:
+            self._parked.append((outcome.replies, outcome.requests))
+        if self._flushes_at_once or self.high_watermark == len(self.entries):
             self.flush()
         return outcome

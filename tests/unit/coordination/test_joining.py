@@ -301,7 +301,7 @@ def test_a_group_over_a_lowered_limit_shrinks_when_loaded(new_desk: Any) -> None
     desk = new_desk(GroupSettings(max_group_members=3))
     members = desk.stable_group(3)
     smaller = new_desk(GroupSettings(max_group_members=2))
-    smaller.runtime.log.extend(desk.log)
+    smaller.runtime.entries.extend(desk.runtime.entries)
     smaller.runtime.crash(len(desk.log))
     assert smaller.state() == "PreparingRebalance"
     first, second = (smaller.park_join(member_id) for member_id in members[:2])
