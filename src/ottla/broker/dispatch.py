@@ -214,7 +214,9 @@ class Dispatcher:
                 return
             try:
                 response = done.result()
-                session.complete(reply, _encode(api, correlation_id, response))
+                # A produce with acks=0 that had to be verified first is never answered.
+                parts = () if response is None else _encode(api, correlation_id, response)
+                session.complete(reply, parts)
             except Exception:
                 _logger.exception("closing %s: %s failed", session.client_host, STEMS[api.key])
                 session.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ottla.broker.partition import Partition
 from ottla.log.partition_log import Appended
 from ottla.records.batch import BatchHeader, read_header
@@ -10,6 +12,10 @@ from ottla.records.recompress import recompress
 from ottla.records.stamp import stamp_create_time
 from ottla.records.validate import CheckedBatch, validate_batch
 from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.transactional_produce import ProduceTransaction
+    from ottla.log.verification import VerificationGuard
 
 ACKS_NONE = 0
 ACKS_LEADER = 1
@@ -26,9 +32,19 @@ _UNUSUAL_ATTRIBUTES = 0x34
 
 
 def append_client_batch(
-    partition: Partition, records: memoryview | None, *, version: int, acks: int, now_ms: int
+    partition: Partition,
+    records: memoryview | None,
+    *,
+    version: int,
+    acks: int,
+    now_ms: int,
+    transaction: ProduceTransaction | None = None,
 ) -> Appended:
     """Check one partition's records as Kafka does, and append them.
+
+    Args:
+        transaction: of the request's transactional id; without one the records may not be
+            transactional.
 
     Raises:
         ProtocolError, RecordsError, LogError: Kafka's error for what is wrong with them.
@@ -48,7 +64,7 @@ def append_client_batch(
     header = checked.header
     if header.size_bytes != len(records):
         raise ProtocolError(ErrorCode.INVALID_RECORD, "a partition takes exactly one batch")
-    _check_header(header, version)
+    guard = _check_header(header, version, partition, transaction)
     _check_timestamps(partition, checked, now_ms)
     if not checked.has_right_max_timestamp and not settings.is_log_append_time:
         stamp_create_time(records, 0, checked.max_timestamp_ms)
@@ -63,7 +79,7 @@ def append_client_batch(
             )
         )
         header = read_header(records)
-    return partition.append(records, [(0, header)], now_ms=now_ms)
+    return partition.append(records, [(0, header)], now_ms=now_ms, guard=guard)
 
 
 def _refuse_if_too_large(records: memoryview, max_message_bytes: int) -> None:
@@ -75,15 +91,27 @@ def _refuse_if_too_large(records: memoryview, max_message_bytes: int) -> None:
         )
 
 
-def _check_header(header: BatchHeader, version: int) -> None:
+def _check_header(
+    header: BatchHeader,
+    version: int,
+    partition: Partition,
+    transaction: ProduceTransaction | None,
+) -> VerificationGuard | None:
+    """Refuse what clients may not write; returns what a transactional batch is appended with."""
     if not header.attributes & _UNUSUAL_ATTRIBUTES:
-        return
+        return None
     if header.is_control:
         raise ProtocolError(ErrorCode.INVALID_RECORD, "clients may not write control batches")
-    if header.is_transactional:
-        raise ProtocolError(ErrorCode.INVALID_TXN_STATE, "transactions are not offered here")
     if header.codec is Codec.ZSTD and version < _FIRST_ZSTD_VERSION:
         raise ProtocolError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    if not header.is_transactional:
+        return None
+    if transaction is None:
+        # CVE-2018-17196: what is checked of a transactional id must not be got round without one.
+        raise ProtocolError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    if not header.is_idempotent:
+        raise ProtocolError(ErrorCode.INVALID_RECORD, "a transactional batch needs a producer id")
+    return transaction.guard_for(partition)
 
 
 def _check_timestamps(partition: Partition, checked: CheckedBatch, now_ms: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
 
 from ottla.broker.durable_reply import DurableReply, WaitingPartition
@@ -28,6 +29,7 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
+    from ottla.broker.transactional_produce import ProduceTransaction
 
 __all__ = ["handle", "remember"]
 
@@ -39,11 +41,22 @@ _Appended = list[WaitingPartition]
 
 def handle(
     context: RequestContext, request: ProduceRequest
+) -> ProduceResponse | DurableReply | Awaitable[ProduceResponse | None] | None:
+    if request.transactional_id is None:
+        return _append(context, request, None)
+    from ottla.broker.transactional_produce import produce_in_transaction
+
+    return produce_in_transaction(context, request, _append)
+
+
+def _append(
+    context: RequestContext, request: ProduceRequest, transaction: ProduceTransaction | None
 ) -> ProduceResponse | DurableReply | None:
     appended: _Appended = []
     now_ms = context.broker.clock.wall_ms()
     topics = [
-        _produce_to_topic(context, request, topic, now_ms, appended) for topic in request.topic_data
+        _produce_to_topic(context, request, topic, transaction, now_ms, appended)
+        for topic in request.topic_data
     ]
     response = ProduceResponse(responses=topics)
     if request.acks == ACKS_NONE:
@@ -58,6 +71,7 @@ def _produce_to_topic(
     context: RequestContext,
     request: ProduceRequest,
     topic: TopicToProduce,
+    transaction: ProduceTransaction | None,
     now_ms: int,
     appended: _Appended,
 ) -> ProducedTopic:
@@ -72,7 +86,9 @@ def _produce_to_topic(
         try:
             if name is None:
                 raise ProtocolError(missing)
-            _produce_to_partition(context, request, name, wanted, produced, now_ms, appended)
+            _produce_to_partition(
+                context, request, name, wanted, transaction, produced, now_ms, appended
+            )
         except EXPECTED_ERRORS as error:
             produced.error_code = error_code_of(error)
             produced.error_message = str(error)
@@ -90,6 +106,7 @@ def _produce_to_partition(
     request: ProduceRequest,
     topic: str,
     wanted: PartitionToProduce,
+    transaction: ProduceTransaction | None,
     produced: ProducedPartition,
     now_ms: int,
     appended: _Appended,
@@ -108,6 +125,7 @@ def _produce_to_partition(
             version=context.version,
             acks=request.acks,
             now_ms=now_ms,
+            transaction=transaction,
         )
     except LogDirectoryFailed as failure:
         context.broker.storage_failed(partition, failure)

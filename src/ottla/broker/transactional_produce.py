@@ -1,0 +1,186 @@
+"""Producing within a transaction: no record is appended to a partition behind the coordinator's
+back (KIP-890).
+
+Before the first batch of a transaction in a partition the coordinator is asked whether the
+partition is part of it; for clients of transaction.version 2 the same question makes it so. Where
+the transaction has records already, it isn't asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from ottla.broker.durable_reply import DurableReply
+from ottla.broker.errors import code_of
+from ottla.log.names import TopicPartition
+from ottla.records.batch import BatchHeader, read_header
+from ottla.records.errors import RecordsError
+from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.broker.dispatch import RequestContext
+    from ottla.broker.partition import Partition
+    from ottla.log.verification import VerificationGuard
+    from ottla.wire.api.k00_produce import ProduceRequest, ProduceResponse
+
+_FIRST_VERSION_WITH_TOPIC_IDS = 13
+# From here on clients know TRANSACTION_ABORTABLE, and leave adding partitions to the broker.
+_FIRST_VERSION_WITH_ABORTABLE = 11
+_FIRST_VERSION_THAT_ADDS = 12
+
+# Clients that know nothing of verification try again after this, without looking for new metadata.
+_RETRIED_BY_EVERYONE = ErrorCode.NOT_ENOUGH_REPLICAS
+_PASSING_ERRORS = frozenset(
+    {
+        ErrorCode.NETWORK_EXCEPTION,
+        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+        ErrorCode.COORDINATOR_NOT_AVAILABLE,
+        ErrorCode.NOT_COORDINATOR,
+    }
+)
+
+
+class _Consent(NamedTuple):
+    """What the coordinator said of one partition."""
+
+    guard: VerificationGuard
+    error: ErrorCode = ErrorCode.NONE
+
+
+class ProduceTransaction:
+    """The transaction a produce request belongs to, and where its records may go."""
+
+    __slots__ = ("_consents",)
+
+    def __init__(self) -> None:
+        self._consents: dict[TopicPartition, _Consent] = {}
+
+    def add(self, name: TopicPartition, guard: VerificationGuard) -> None:
+        """The coordinator is to be asked about a partition."""
+        self._consents[name] = _Consent(guard)
+
+    @property
+    def unverified(self) -> frozenset[TopicPartition]:
+        """The partitions to ask about."""
+        return frozenset(self._consents)
+
+    def answered(self, name: TopicPartition, error: ErrorCode) -> None:
+        """The coordinator has answered."""
+        self._consents[name] = self._consents[name]._replace(error=error)
+
+    def guard_for(self, partition: Partition) -> VerificationGuard | None:
+        """What a transactional batch is appended with.
+
+        Raises:
+            ProtocolError: the coordinator has refused the partition.
+        """
+        consent = self._consents.get(partition.name)
+        if consent is None:
+            return None
+        if consent.error is not ErrorCode.NONE:
+            raise ProtocolError(
+                consent.error, "the partition can't take records of the transaction now"
+            )
+        return consent.guard
+
+
+Append = Callable[
+    ["RequestContext", "ProduceRequest", ProduceTransaction],
+    "ProduceResponse | DurableReply | None",
+]
+
+
+def produce_in_transaction(
+    context: RequestContext, request: ProduceRequest, append: Append
+) -> ProduceResponse | DurableReply | Awaitable[ProduceResponse | None] | None:
+    """Append a request's records by ``append``, once the coordinator has consented."""
+    transaction = ProduceTransaction()
+    producers = set()
+    bumps_epochs = context.version >= _FIRST_VERSION_THAT_ADDS
+    now_ms = context.broker.clock.wall_ms()
+    for partition, header in _transactional_batches(context, request):
+        producers.add((header.producer_id, header.producer_epoch))
+        guard = partition.begin_verification(
+            header.producer_id,
+            header.producer_epoch,
+            header.base_sequence,
+            bumps_epochs=bumps_epochs,
+            now_ms=now_ms,
+        )
+        if guard is not None:
+            transaction.add(partition.name, guard)
+    if not transaction.unverified:
+        return append(context, request, transaction)
+    if len(producers) > 1:
+        for name in transaction.unverified:
+            transaction.answered(name, ErrorCode.INVALID_PRODUCER_ID_MAPPING)
+        return append(context, request, transaction)
+    (producer,) = producers
+    return _append_when_verified(context, request, transaction, *producer, append)
+
+
+def _transactional_batches(
+    context: RequestContext, request: ProduceRequest
+) -> Iterator[tuple[Partition, BatchHeader]]:
+    """The batches that may begin a transaction; what is wrong with others, `append` will find."""
+    partitions = context.broker.partitions
+    for topic in request.topic_data:
+        name: str | None = topic.name
+        if context.version >= _FIRST_VERSION_WITH_TOPIC_IDS:
+            name = partitions.topic_name(topic.topic_id)
+        for wanted in topic.partition_data:
+            partition = None if name is None else partitions.get(name, wanted.index)
+            if partition is None or partition.is_offline or partition.is_internal:
+                continue
+            try:
+                header = read_header(cast("memoryview | None", wanted.records) or b"")
+            except RecordsError:
+                continue
+            if header.is_transactional and header.has_producer_id and not header.is_control:
+                yield partition, header
+
+
+async def _append_when_verified(
+    context: RequestContext,
+    request: ProduceRequest,
+    transaction: ProduceTransaction,
+    producer_id: int,
+    producer_epoch: int,
+    append: Append,
+) -> ProduceResponse | None:
+    assert request.transactional_id is not None
+    unverified = transaction.unverified
+    try:
+        answers = await context.broker.transactions.verify(
+            request.transactional_id,
+            producer_id,
+            producer_epoch,
+            unverified,
+            adds=context.version >= _FIRST_VERSION_THAT_ADDS,
+        )
+    except ProtocolError as error:
+        answers = dict.fromkeys(unverified, code_of(error.code))
+    for name, answer in answers.items():
+        transaction.answered(TopicPartition(*name), told_to_producer(answer, context.version))
+    result = append(context, request, transaction)
+    return await _result(result) if isinstance(result, DurableReply) else result
+
+
+async def _result(reply: DurableReply) -> ProduceResponse:
+    done: asyncio.Future[ProduceResponse] = asyncio.get_running_loop().create_future()
+    reply.then(done.set_result)
+    return await done
+
+
+def told_to_producer(error: ErrorCode, version: int) -> ErrorCode:
+    """What a producer of this Produce version hears of the coordinator's answer."""
+    if error is ErrorCode.PRODUCER_FENCED:
+        return ErrorCode.INVALID_PRODUCER_EPOCH
+    if error is ErrorCode.TRANSACTION_ABORTABLE and version < _FIRST_VERSION_WITH_ABORTABLE:
+        return ErrorCode.INVALID_TXN_STATE
+    if error is ErrorCode.CONCURRENT_TRANSACTIONS and version < _FIRST_VERSION_THAT_ADDS:
+        # To those who add partitions themselves it never says this otherwise.
+        return _RETRIED_BY_EVERYONE
+    return _RETRIED_BY_EVERYONE if error in _PASSING_ERRORS else error
