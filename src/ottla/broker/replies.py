@@ -15,10 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
-# Linux: "structure needs cleaning".
-_DAMAGED = getattr(errno, "EUCLEAN", errno.EIO)
-
-
 class FileSlice(Protocol):
     """A run of bytes in a log file."""
 
@@ -205,6 +201,8 @@ class FileSender:
             self._on_idle()
 
 
+# Linux: "structure needs cleaning".
+_DAMAGED = getattr(errno, "EUCLEAN", errno.EIO)
 # What a socket never reports, so that it is the file's disk.
 _DISK_ERRORS = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, _DAMAGED})
 _MORE_FOLLOWS = getattr(socket, "MSG_MORE", 0)

@@ -51,6 +51,8 @@ class OpenRequest(NamedTuple):
     log_start_offset: int
     was_clean: bool
     now_ms: int
+    first_dirty_offset: int
+    """Compaction has cleaned everything below: gaps between segments are no loss."""
 
 
 class Recovered(NamedTuple):
@@ -75,6 +77,7 @@ class LoadedLog(NamedTuple):
     epochs: LeaderEpochCache
     producers: Producers
     snapshots: SnapshotFiles
+    first_dirty_offset: int
     recovered: Recovered
     resealed: list[Segment]
     """Segments whose indexes were written anew and are not durable."""
@@ -128,6 +131,7 @@ class _Loader:
             self._epochs,
             self._producers,
             self._snapshots,
+            min(self._request.first_dirty_offset, log_end_offset),
             self._recovered,
             self._resealed,
         )
@@ -232,6 +236,9 @@ class _Loader:
                 # Durable at once, lest a second crash brings the cut bytes back behind new ones.
                 segment.cut(valid_bytes)
                 segment.file.sync()
+            else:
+                # A killed broker gave nothing back of what it had set aside.
+                segment.file.truncate(valid_bytes)
             if number + 1 < len(self._segments):
                 segment.seal()
                 self._resealed.append(segment)
@@ -276,8 +283,16 @@ class _Loader:
         return 0
 
     def _is_gap(self, end_offset: int, segment: Segment) -> bool:
-        """Whether the end of the segment before was lost, leaving no trace but the gap."""
-        return segment.base_offset != end_offset and not self._config.compacts
+        """Whether the end of the segment before was lost, leaving no trace but the gap.
+
+        Compaction leaves gaps, too. What it replaces is below the checkpointed recovery point, from
+        where on segments are looked at here; unless that checkpoint is lost.
+        """
+        return (
+            segment.base_offset != end_offset
+            and segment.base_offset > self._request.first_dirty_offset
+            and not self._config.compacts
+        )
 
     def _scan(self, segment: Segment) -> int:
         """Read a segment whole, rebuilding all that is derived; returns how many bytes are good."""
@@ -323,50 +338,64 @@ def finish_interrupted_changes(disk: Disk, directory: str, names: list[str]) -> 
     """
     remaining = []
     swaps = []
-    cleaned_from = None
+    cleaned = []
     for name in names:
         if name.endswith(CLEANED_SUFFIX):
-            offset = _leading_offset(name)
-            cleaned_from = offset if cleaned_from is None else min(cleaned_from, offset)
-            disk.remove(f"{directory}/{name}")
+            cleaned.append(name)
         elif name.endswith((DELETED_SUFFIX, TEMPORARY_SUFFIX)):
             disk.remove(f"{directory}/{name}")
         elif name.endswith(SWAP_SUFFIX):
             swaps.append(name)
         else:
             remaining.append(name)
-    if not swaps:
-        return remaining
-    # A swap file at or after a .cleaned one belongs to a split that didn't finish (KAFKA-6264).
-    for name in list(swaps):
-        if cleaned_from is not None and _leading_offset(name) >= cleaned_from:
-            disk.remove(f"{directory}/{name}")
-            swaps.remove(name)
-    return _take_over_swaps(disk, directory, remaining, swaps)
+    cleaned_from = min(map(_leading_offset, cleaned), default=None)
+    # A swap file at or after a .cleaned one belongs to a replacement that wasn't complete, or to a
+    # split that didn't finish (KAFKA-6264).
+    unfinished = [
+        name for name in swaps if cleaned_from is not None and _leading_offset(name) >= cleaned_from
+    ]
+    for name in unfinished:
+        disk.remove(f"{directory}/{name}")
+    if unfinished:
+        # Without the .cleaned files beside them they would count.
+        disk.sync_directory(directory)
+    for name in cleaned:
+        disk.remove(f"{directory}/{name}")
+    swaps = [name for name in swaps if name not in unfinished]
+    return _take_over_swaps(disk, directory, remaining, swaps) if swaps else remaining
 
 
 def _take_over_swaps(
     disk: Disk, directory: str, remaining: list[str], swaps: list[str]
 ) -> list[str]:
-    spans = [
-        (_leading_offset(name), _end_offset_of(disk, f"{directory}/{name}", _leading_offset(name)))
-        for name in swaps
-        if name.endswith(LOG_SUFFIX + SWAP_SUFFIX)
-    ]
-    start = min((span[0] for span in spans), default=0)
-    end = max((span[1] for span in spans), default=0)
+    bases = {_leading_offset(name) for name in swaps if name.endswith(LOG_SUFFIX + SWAP_SUFFIX)}
+    end = max(
+        (_end_offset_of(disk, f"{directory}/{offset_name(base, LOG_SUFFIX)}{SWAP_SUFFIX}", base)
+         for base in bases),
+        default=0,
+    )  # fmt: skip
+    # Where the old file of batches is gone, other files may have got their names already.
+    renamed = {base for base in bases if offset_name(base, LOG_SUFFIX) not in remaining}
     kept = []
     for name in remaining:
-        is_segment_file = name.endswith(SEGMENT_SUFFIXES)
-        if is_segment_file and start <= _leading_offset(name) < end:
+        offset = _leading_offset(name)
+        is_spanned = bool(bases) and min(bases) <= offset < end
+        if (
+            name.endswith(SEGMENT_SUFFIXES)
+            and offset not in renamed
+            and (is_spanned or offset in bases)
+        ):
             disk.remove(f"{directory}/{name}")
         else:
             kept.append(name)
-    for name in swaps:
+    # A second crash must not bring an old segment back beside the new one.
+    disk.sync_directory(directory)
+    for name in sorted(swaps, key=lambda each: each.endswith(LOG_SUFFIX + SWAP_SUFFIX)):
         target = name.removesuffix(SWAP_SUFFIX)
         disk.rename(f"{directory}/{name}", f"{directory}/{target}")
         if target not in kept:
             kept.append(target)
+    disk.sync_directory(directory)
     return sorted(kept)
 
 

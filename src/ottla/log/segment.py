@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+
 from ottla.log.indexes import (
     MAX_RELATIVE_OFFSET,
     OFFSET_ENTRY_SIZE,
@@ -27,6 +30,11 @@ from ottla.records.batch import BatchHeader
 from ottla.records.errors import RecordsError
 
 _UNKNOWN = -1
+# A segment that has grown to this much gets blocks set aside ahead of its end: the file system then
+# has less to do with each append. A quarter of its size, so that little is idle, up to a limit.
+_RESERVED_FROM_BYTES = 16 * 1024 * 1024
+_RESERVED_SHARE = 4
+_MOST_RESERVED_BYTES = 16 * 1024 * 1024
 
 
 class Segment:
@@ -46,10 +54,13 @@ class Segment:
         "_indexes_are_open",
         "_is_retired",
         "_largest",
+        "_reserve_at",
+        "_reserved_end",
         "_size_bytes",
         "_users",
         "base_offset",
         "created_ms",
+        "name_suffix",
         "next_offset",
         "offset_index",
         "time_index",
@@ -65,14 +76,19 @@ class Segment:
         index_interval_bytes: int,
         now_ms: int,
         is_new: bool = False,
+        name_suffix: str = "",
     ) -> None:
         self._disk = disk
         self._directory = directory
+        self.name_suffix = name_suffix
+        """What the files' names end with until the segment belongs to the log."""
         self._file: File | None = None
         self._index_interval_bytes = index_interval_bytes
         self._indexes_are_open = is_new
         self._is_retired = False
         self._users = 0
+        self._reserve_at = _RESERVED_FROM_BYTES
+        self._reserved_end = 0
         self._bytes_since_entry = 0
         self._first_timestamp_ms: int | None = None
         self._largest: TimeEntry | None = TimeEntry(-1, base_offset) if is_new else None
@@ -95,7 +111,19 @@ class Segment:
 
     def path(self, suffix: str) -> str:
         """The path of one of the segment's files."""
-        return f"{self._directory}/{offset_name(self.base_offset, suffix)}"
+        return f"{self._directory}/{offset_name(self.base_offset, suffix)}{self.name_suffix}"
+
+    def rename_files(self, name_suffix: str) -> None:
+        """Let the files' names end otherwise; that of the batches is renamed last."""
+        for suffix in reversed(SEGMENT_SUFFIXES):
+            path = self.path(suffix)
+            renamed = path.removesuffix(self.name_suffix) + name_suffix
+            with contextlib.suppress(FileNotFoundError):
+                self._disk.rename(path, renamed)
+        self.name_suffix = name_suffix
+        self.offset_index.file.path = self.path(OFFSET_INDEX_SUFFIX)
+        self.time_index.file.path = self.path(TIME_INDEX_SUFFIX)
+        self.transaction_index.path = self.path(TRANSACTION_INDEX_SUFFIX)
 
     @property
     def file(self) -> File:
@@ -138,11 +166,12 @@ class Segment:
         marked = []
         for suffix in SEGMENT_SUFFIXES:
             path = self.path(suffix)
+            deleted = path.removesuffix(self.name_suffix) + DELETED_SUFFIX
             try:
-                self._disk.rename(path, path + DELETED_SUFFIX)
+                self._disk.rename(path, deleted)
             except FileNotFoundError:
                 continue
-            marked.append(path + DELETED_SUFFIX)
+            marked.append(deleted)
         return marked
 
     # Indexes
@@ -205,6 +234,7 @@ class Segment:
 
     def seal(self) -> None:
         """Write the indexes, complete: the segment gets no more batches (or the log closes)."""
+        self.give_back_reserved()
         self.open_indexes()
         largest = self.largest
         if largest.timestamp_ms >= 0:
@@ -256,12 +286,34 @@ class Segment:
         segment is as it was, its file's tail undefined.
         """
         position = self._size_bytes
-        self.file.write([buffer], position)
+        self.write(buffer, position)
         if position == 0:
             self._first_timestamp_ms = batches[0][2]
         for size_bytes, last_offset, max_timestamp_ms in batches:
             self.note_batch(position, size_bytes, last_offset, max_timestamp_ms)
             position += size_bytes
+
+    def write(self, buffer: Buffer, position: int) -> None:
+        """Write at the segment's end, which is ``position``; `note_batch` follows."""
+        self.file.write([buffer], position)
+        if position >= self._reserve_at:
+            self._reserve(position + len(buffer))
+
+    def _reserve(self, end: int) -> None:
+        size_bytes = min(end // _RESERVED_SHARE, _MOST_RESERVED_BYTES)
+        if self.file.reserve(end, size_bytes):
+            self._reserved_end = end + size_bytes
+            # Again when half a dozen large batches are left of it.
+            self._reserve_at = end + size_bytes * 3 // 4
+        else:
+            self._reserve_at = sys.maxsize
+
+    def give_back_reserved(self) -> None:
+        """No more is written here for now."""
+        if self._reserved_end > self.size_bytes:
+            self.file.truncate(self.size_bytes)
+        self._reserved_end = 0
+        self._reserve_at = _RESERVED_FROM_BYTES
 
     def note_batch(
         self, position: int, size_bytes: int, last_offset: int, max_timestamp_ms: int
@@ -326,6 +378,8 @@ class Segment:
         """Drop the bytes from ``size_bytes`` on."""
         self.file.truncate(size_bytes)
         self._size_bytes = size_bytes
+        self._reserved_end = 0
+        self._reserve_at = _RESERVED_FROM_BYTES
 
     def truncate_to(self, offset: int, now_ms: int) -> None:
         """Drop every batch that ends at or after ``offset``; a batch is never cut in two."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ottla.log.config import LogConfig
 from ottla.log.reading import LogSlice
@@ -19,7 +19,10 @@ _FIRST_BATCH_HEAD_BYTES = 12
 
 
 class Segments:
-    """At least one segment, oldest first; the last one is active."""
+    """At least one segment, oldest first; the last one is active.
+
+    ``first_dirty_offset``: compaction has cleaned every offset below, as far as there are any.
+    """
 
     __slots__ = (
         "_base_offsets",
@@ -28,9 +31,11 @@ class Segments:
         "_room",
         "_segments",
         "active",
+        "first_dirty_offset",
     )
 
-    def __init__(self, segments: list[Segment]) -> None:
+    def __init__(self, segments: list[Segment], first_dirty_offset: int = 0) -> None:
+        self.first_dirty_offset = first_dirty_offset
         self._segments = segments
         self._base_offsets = [segment.base_offset for segment in segments]
         self.active = segments[-1]
@@ -83,6 +88,7 @@ class Segments:
         removed = self._segments[count:]
         del self._segments[count:], self._base_offsets[count:]
         self.active = self._segments[-1]
+        self.first_dirty_offset = min(self.first_dirty_offset, offset)
         self.forget_recent()
         return removed
 
@@ -95,8 +101,22 @@ class Segments:
         """Take out every segment for a new one."""
         removed = self._segments
         self._segments, self._base_offsets = [], []
+        self.first_dirty_offset = segment.base_offset
         self.add(segment)
         return removed
+
+    def replace(self, old: Sequence[Segment], new: Segment) -> bool:
+        """Let a segment take the place of neighbours, unless they have changed meanwhile."""
+        try:
+            first = self._segments.index(old[0])
+        except ValueError:
+            return False
+        end = first + len(old)
+        if self._segments[first:end] != list(old) or end == len(self._segments):
+            return False
+        self._segments[first:end] = [new]
+        self._base_offsets[first:end] = [new.base_offset]
+        return True
 
     # Appending
 
@@ -121,7 +141,7 @@ class Segments:
         ):
             self._room = None
             return False
-        active.file.write([buffer], position)
+        active.write(buffer, position)
         active.note_batch(position, size_bytes, last_offset, max_timestamp_ms)
         self.note_append(base_offset, position)
         return True

@@ -42,6 +42,11 @@ class File(Protocol):
         """Cut or extend (with zeros) the file to ``size_bytes``."""
         ...
 
+    def reserve(self, position: int, size_bytes: int) -> bool:
+        """Set blocks aside for bytes to be written from ``position`` on, beyond the file's size,
+        which stays; ``truncate`` gives them back. Whether the file system could."""
+        ...
+
     def sync(self) -> None:
         """Make the file's bytes and size durable (``fdatasync``)."""
         ...
@@ -161,6 +166,12 @@ class SystemFile:
 
     def truncate(self, size_bytes: int) -> None:
         os.ftruncate(self._descriptor, size_bytes)
+
+    def reserve(self, position: int, size_bytes: int) -> bool:
+        # Imported with the first use: most files are never reserved for.
+        from ottla.ports.reserve import reserve
+
+        return reserve(self._descriptor, position, size_bytes)
 
     def sync(self) -> None:
         _sync_data(self._descriptor)

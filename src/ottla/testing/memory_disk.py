@@ -68,6 +68,9 @@ class MemoryFile:
     def sync(self) -> None:
         """Nothing outlives the process, so nothing has to be done."""
 
+    def reserve(self, position: int, size_bytes: int) -> bool:
+        return False
+
     def fileno(self) -> None:
         return None
 

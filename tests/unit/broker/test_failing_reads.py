@@ -1,4 +1,4 @@
-"""A disk that fails while it is read takes its directory offline, like one that can't be written."""
+"""A disk that fails while it is read takes its directory offline, as when it can't be written."""
 
 from __future__ import annotations
 

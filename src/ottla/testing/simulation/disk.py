@@ -139,6 +139,9 @@ class SimulatedFile:
             raise
         self._inode.settle_all()
 
+    def reserve(self, position: int, size_bytes: int) -> bool:
+        return False
+
     def fileno(self) -> None:
         return None
 
