@@ -1,10 +1,10 @@
-"""Produce replies that wait for their records to be durable."""
+"""Replies that wait for records to be durable: to Produce, and to WriteTxnMarkers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ottla.broker.errors import error_code_of
 from ottla.broker.partition import Partition
@@ -14,11 +14,17 @@ from ottla.wire.errors import ErrorCode
 _SWEEP_INTERVAL_S = 0.5
 
 if TYPE_CHECKING:
-    # Declarations are loaded with the first request: a broker starts sooner without.
-    from ottla.wire.api.k00_produce import ProducedPartition, ProduceResponse
+    from ottla.wire.declare import Message
+
+
+class PartitionResult(Protocol):
+    """A partition's part of a response."""
+
+    error_code: int
+
 
 # A partition, the end of the records appended to it, and its part of the response.
-WaitingPartition = tuple[Partition, int, "ProducedPartition"]
+WaitingPartition = tuple[Partition, int, PartitionResult]
 
 
 class DurableReply:
@@ -32,7 +38,7 @@ class DurableReply:
 
     def __init__(
         self,
-        response: ProduceResponse,
+        response: Message,
         waiting: Sequence[WaitingPartition],
         timeout_ms: int,
         deadlines: Deadlines,
@@ -42,13 +48,13 @@ class DurableReply:
         self._has_failed = False
         # One more than the partitions waited for, so that it can't be done before `then`.
         self._left = 1 + len(waiting)
-        self._send: Callable[[ProduceResponse], None] | None = None
+        self._send: Callable[[Any], None] | None = None
         self._deadlines = deadlines
         self.deadline = deadlines.add(self, timeout_ms)
         for partition, offset, _ in waiting:
             partition.when_reached(offset, self)
 
-    def then(self, send: Callable[[ProduceResponse], None]) -> None:
+    def then(self, send: Callable[[Any], None]) -> None:
         """Hand the response to ``send`` when it is due."""
         self._send = send
         self.reached()
