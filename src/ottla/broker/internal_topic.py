@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ottla.broker.partition import Partition
-from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.node import BrokerNode
+    from ottla.metadata.controller.create_topics import NewTopic
 
 
 # What every topic needs that is its owner's memory.
@@ -56,6 +56,8 @@ class InternalTopic:
         Raises:
             ProtocolError: it can't be created.
         """
+        from ottla.metadata.controller.create_topics import decide_create_topics
+
         async with self._lock:
             if self.partition_count():
                 return
@@ -93,6 +95,8 @@ class InternalTopic:
         if self._has_min_isr:
             min_isr = min(config.integer(f"{prefix}.min.isr"), replication_factor)
             configs["min.insync.replicas"] = str(min_isr)
+        from ottla.metadata.controller.create_topics import NewTopic
+
         return NewTopic(
             self.name,
             partition_count=config.integer(f"{prefix}.num.partitions"),

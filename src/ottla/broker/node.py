@@ -41,11 +41,7 @@ from ottla.log.directory import Checkpoint, LogDirectory
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
 from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
-from ottla.metadata.controller.assign_directories import decide_assign_directories
 from ottla.metadata.controller.brokers import decide_broker_registration, decide_directories_online
-from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
-from ottla.metadata.controller.delete_topics import decide_purge_topic
-from ottla.metadata.controller.producer_ids import decide_allocate_producer_ids
 from ottla.metadata.image import EMPTY_IMAGE, ClusterImage, Endpoint
 from ottla.metadata.store.interface import MetadataStore, MetadataStoreFailed
 from ottla.metadata.topic_names import GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, is_internal
@@ -169,6 +165,8 @@ class BrokerNode:
 
     async def create_topics_on_demand(self, names: Sequence[str]) -> None:
         """Create topics because a client named them; what can't be created stays unknown."""
+        from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
+
         try:
             if GROUP_METADATA_TOPIC in names:
                 # With the settings its owner needs: with the defaults for topics, groups would
@@ -346,6 +344,8 @@ class BrokerNode:
         then missed, instead of its partitions being made anew, and empty."""
         assignments = self.partitions.take_new_assignments()
         if assignments:
+            from ottla.metadata.controller.assign_directories import decide_assign_directories
+
             node_id = self.configuration.node_id
             self._run_in_background(
                 self.cluster.submit(
@@ -357,6 +357,8 @@ class BrokerNode:
         """Topics whose logs have been taken out of service need not be remembered any more."""
         for topic_id in after.deleted_topics:
             if topic_id not in before.deleted_topics and not self.partitions.has_logs_of(topic_id):
+                from ottla.metadata.controller.delete_topics import decide_purge_topic
+
                 self._run_in_background(
                     self.cluster.submit(partial(decide_purge_topic, topic_id=topic_id))
                 )
@@ -395,6 +397,8 @@ class BrokerNode:
         )
 
     async def _allocate_producer_ids(self) -> range:
+        from ottla.metadata.controller.producer_ids import decide_allocate_producer_ids
+
         block = await self.cluster.submit(
             lambda image: decide_allocate_producer_ids(image, self.configuration.node_id)
         )

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ottla.broker.group_commit import GroupCommit
 from ottla.broker.partition import Partition
@@ -16,12 +17,14 @@ from ottla.log.errors import LogDirectoryFailed
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
 from ottla.metadata.config.resolve import ConfigResolver
-from ottla.metadata.controller.assign_directories import DirectoryAssignment
 from ottla.metadata.image import ClusterImage, PartitionImage, TopicImage
 from ottla.metadata.uuids import ZERO_UUID, format_uuid
 from ottla.ports.clock import Clock
 from ottla.ports.entropy import Entropy
 from ottla.wire.errors import ErrorCode, ProtocolError
+
+if TYPE_CHECKING:
+    from ottla.metadata.controller.assign_directories import DirectoryAssignment
 
 _logger = logging.getLogger(__name__)
 
@@ -275,6 +278,8 @@ class Partitions:
         directory = self._directory_of(log)
         directory_id = None if directory is None else directory.meta.directory_id
         if directory_id is not None and directory_id != self._assigned_directory(described):
+            from ottla.metadata.controller.assign_directories import DirectoryAssignment
+
             self._new_assignments.append(DirectoryAssignment(topic_id, index, directory_id))
 
     def take_new_assignments(self) -> list[DirectoryAssignment]:

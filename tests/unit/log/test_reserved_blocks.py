@@ -68,7 +68,15 @@ def test_a_full_segment_and_a_closed_log_give_it_back(log: PartitionLog) -> None
 def test_what_a_killed_broker_set_aside_is_given_back_by_recovery(log: PartitionLog) -> None:
     log.close_files()
     again = PartitionLog.open(
-        SystemDisk(), log.directory, CONFIG, NAME, log.topic_id, was_clean=False, now_ms=1
+        SystemDisk(),
+        log.directory,
+        CONFIG,
+        NAME,
+        log.topic_id,
+        recovery_point=0,
+        log_start_offset=0,
+        was_clean=False,
+        now_ms=1,
     )
     assert again.log_end_offset == 18
     assert idle_bytes(again) < MIB
