@@ -1,4 +1,4 @@
-"""What a broker does by the clock: retention, checkpoints."""
+"""What a broker does by the clock: retention, compaction, checkpoints."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ class Maintenance:
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    def every(self, interval_ms: int, name: str, chore: Callable[[], None]) -> None:
-        """Run ``chore`` every ``interval_ms``, the first time one interval from now."""
+    def every(
+        self, interval_ms: int | Callable[[], int], name: str, chore: Callable[[], None]
+    ) -> None:
+        """Run ``chore`` every ``interval_ms``, the first time one interval from now.
+
+        Where that is a function, it is asked each time: the interval may be reconfigured.
+        """
+
+        def again() -> None:
+            milliseconds = interval_ms if isinstance(interval_ms, int) else interval_ms()
+            self._timers[name] = self._loop.call_later(milliseconds / 1000, run)
 
         def run() -> None:
             try:
                 chore()
             except Exception:
                 _logger.exception("%s failed", name)
-            self._timers[name] = self._loop.call_later(interval_ms / 1000, run)
+            again()
 
-        self._timers[name] = self._loop.call_later(interval_ms / 1000, run)
+        again()
 
     def stop(self) -> None:
         """Run nothing any more."""

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.configuration import BrokerConfiguration
@@ -36,7 +36,6 @@ from ottla.broker.startup import load_cluster
 from ottla.broker.steady_time import SteadyTime
 from ottla.broker.transaction_coordinator import TransactionCoordinator
 from ottla.broker.worker import NewWorker, WorkerThread
-from ottla.coordination.groups.settings import GroupSettings
 from ottla.log.directory import Checkpoint, LogDirectory
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
@@ -53,6 +52,10 @@ from ottla.wire.errors import ProtocolError
 
 __all__ = ["BrokerNode", "Node", "StartError"]
 
+if TYPE_CHECKING:
+    from ottla.broker.log_cleaner import LogCleaner
+    from ottla.coordination.groups.settings import GroupSettings
+
 _logger = logging.getLogger(__name__)
 
 # Unfinished frames of all connections together (Kafka: queued.max.request.bytes, unlimited).
@@ -60,6 +63,8 @@ _RECEIVE_BUDGET_BYTES = 512 * 1024 * 1024
 # From a watermark that moved over a coordinator's future, its gathering, its task and the reply's
 # encoding to the transport, which may write at the end of its own iteration.
 _ITERATIONS_FROM_COMMIT_TO_SOCKET = 6
+# Kafka takes 0 for log.cleaner.backoff.ms, too, and would look again and again without rest.
+_LEAST_CLEANER_BACKOFF_MS = 10
 
 
 class Node(NamedTuple):
@@ -110,6 +115,7 @@ class BrokerNode:
         self._directories: list[LogDirectory] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._commit: GroupCommit | None = None
+        self._cleaner: LogCleaner | None = None
         self._is_stopping = False
 
     # What handlers use; set by start().
@@ -253,6 +259,8 @@ class BrokerNode:
             self.connections.stop_reading()
         if hasattr(self, "groups"):
             self._maintenance.stop()
+            if self._cleaner is not None:
+                self._cleaner.stop()
             self._checkpoints.stop(wait=True)
             for task in self._tasks:
                 task.cancel()
@@ -377,7 +385,7 @@ class BrokerNode:
         time = SteadyTime(loop, self.clock.wall_ms())
         self.groups = GroupCoordinator(
             InternalTopic(self, GROUP_METADATA_TOPIC, "offsets.topic"),
-            self._group_settings(),
+            self._group_settings,
             time,
             lambda: self.cluster.image,
         )
@@ -405,18 +413,9 @@ class BrokerNode:
         return block.ids()
 
     def _group_settings(self) -> GroupSettings:
-        config = self.config
-        return GroupSettings(
-            min_session_timeout_ms=config.integer("group.min.session.timeout.ms"),
-            max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),
-            initial_rebalance_delay_ms=config.integer("group.initial.rebalance.delay.ms"),
-            max_group_members=config.integer("group.max.size"),
-            offset_metadata_max_bytes=config.integer("offset.metadata.max.bytes"),
-            offsets_retention_ms=config.integer("offsets.retention.minutes") * 60_000,
-            offsets_retention_check_interval_ms=config.integer(
-                "offsets.retention.check.interval.ms"
-            ),
-        )
+        from ottla.broker.group_settings import group_settings
+
+        return group_settings(self.config)
 
     async def _listen(self) -> None:
         dispatcher = Dispatcher(self)
@@ -467,6 +466,14 @@ class BrokerNode:
             "retention",
             lambda: self.partitions.apply_retention(self.clock.wall_ms()),
         )
+        if config.boolean("log.cleaner.enable"):
+            self._maintenance.every(
+                lambda: max(
+                    self.config.integer("log.cleaner.backoff.ms"), _LEAST_CLEANER_BACKOFF_MS
+                ),
+                "compaction",
+                self._compact,
+            )
         self._maintenance.every(
             config.integer("log.flush.offset.checkpoint.interval.ms"),
             "the checkpoint of offsets",
@@ -475,6 +482,26 @@ class BrokerNode:
         # Members from before the restart must be able to time out though nobody asks.
         self._run_in_background(self.groups.load_all())
         self._run_in_background(self.transactions.load_all())
+
+    def _compact(self) -> None:
+        if self._cleaner is None:
+            if not any(
+                each.log.config.compacts and each.log.segment_count > 1 for each in self.partitions
+            ):
+                return
+            from ottla.broker.log_cleaner import CleanerConfig, LogCleaner
+
+            self._cleaner = LogCleaner(
+                self.partitions,
+                lambda: CleanerConfig.of(self.config),
+                self.partitions.directory_of,
+                disk=self._disk,
+                clock=self.clock,
+                entropy=self.entropy,
+                new_worker=self._new_worker,
+                discard=self._discard.later,
+            )
+        self._cleaner.begin()
 
     def _checkpoint(self) -> None:
         for directory in self._directories:

@@ -176,6 +176,10 @@ class Partitions:
         removed = log.remove_segments(plan, now_ms=now_ms)
         self._discard(removed, log.config.file_delete_delay_ms)
 
+    def directory_of(self, partition: Partition) -> LogDirectory | None:
+        """The log directory a partition's log lies in; ``None`` once it has been deleted."""
+        return self._directory_of(partition.log)
+
     def fail_directory_of(self, partition: Partition, error: Exception) -> None:
         """Take every partition in the partition's log directory offline."""
         directory = self._directory_of(partition.log)

@@ -55,7 +55,10 @@ def topic_settings(
     return TopicSettings(
         log=LogConfig(
             segment_bytes=config.segment_bytes,
-            segment_ms=config.segment_ms,
+            # Only what is in a closed segment can be compacted in time.
+            segment_ms=min(config.segment_ms, config.max_compaction_lag_ms)
+            if "compact" in config.cleanup_policy
+            else config.segment_ms,
             segment_jitter_ms=config.segment_jitter_ms,
             segment_index_bytes=config.segment_index_bytes,
             index_interval_bytes=config.index_interval_bytes,

@@ -82,6 +82,33 @@ class AbortedTransactions:
             self._rebuild(segment, log_start_offset, error)
             return segment.transaction_index.aborted_between(start_offset, end_offset)
 
+    def between(
+        self, start_offset: int, end_offset: int, log_start_offset: int
+    ) -> list[AbortedTransaction]:
+        """The transactions with records from ``start_offset`` up to before ``end_offset``.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        found: list[AbortedTransaction] = []
+        for segment in self._segments.from_offset(start_offset):
+            entries, is_complete = self._lookup(segment, start_offset, end_offset, log_start_offset)
+            found += entries
+            if is_complete:
+                break
+        return found
+
+    def has_index(self, segment: Segment) -> bool:
+        """Whether a segment has a transaction index, even a damaged one.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        try:
+            return segment.transaction_index.is_there()
+        except MalformedFile:
+            return True
+
     def truncate(self, offset: int, log_start_offset: int) -> None:
         """Forget what had ended at or after an offset, in the active segment.
 

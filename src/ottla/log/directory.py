@@ -20,6 +20,7 @@ from ottla.log.files import read_file_if_any, replace_file, write_file
 from ottla.log.health import DirectoryHealth
 from ottla.log.names import (
     CLEAN_SHUTDOWN,
+    CLEANER_CHECKPOINT,
     DELETE_DIRECTORY_SUFFIX,
     HIGH_WATERMARK_CHECKPOINT,
     LOG_START_CHECKPOINT,
@@ -53,6 +54,7 @@ class _Checkpoints(NamedTuple):
     recovery_points: dict[TopicPartition, int]
     log_start_offsets: dict[TopicPartition, int]
     high_watermarks: dict[TopicPartition, int]
+    first_dirty_offsets: dict[TopicPartition, int]
 
 
 class Checkpoint(NamedTuple):
@@ -103,6 +105,7 @@ class LogDirectory:
         self._checkpoint_lock = threading.Lock()
         self._checkpoints_taken = 0
         self._checkpoint_written = 0
+        self._has_cleaner_checkpoint = False
         self.leftovers: list[str] = []
         """Directories of deleted partitions, for the caller to remove (``remove_tree``)."""
 
@@ -172,7 +175,9 @@ class LogDirectory:
             self._read_checkpoint(RECOVERY_POINT_CHECKPOINT, names),
             self._read_checkpoint(LOG_START_CHECKPOINT, names),
             self._read_checkpoint(HIGH_WATERMARK_CHECKPOINT, names),
+            self._read_checkpoint(CLEANER_CHECKPOINT, names),
         )
+        self._has_cleaner_checkpoint = CLEANER_CHECKPOINT in names
         for name in names:
             if marked_directory_suffix(name) == DELETE_DIRECTORY_SUFFIX:
                 self.leftovers.append(f"{self.path}/{name}")
@@ -181,6 +186,9 @@ class LogDirectory:
             if partition is not None and self._disk.is_directory(f"{self.path}/{name}"):
                 config = config_of(partition.topic)
                 self._load_partition(partition, name, config, checkpoints, now_ms)
+        if not checkpoints.first_dirty_offsets.keys() <= self.partitions.keys():
+            # A new partition of the same name must not be taken for a clean one.
+            self.checkpoint()
 
     def _load_partition(
         self,
@@ -204,6 +212,7 @@ class LogDirectory:
             log_start_offset=checkpoints.log_start_offsets.get(partition, 0),
             was_clean=self.was_clean,
             now_ms=now_ms,
+            first_dirty_offset=checkpoints.first_dirty_offsets.get(partition, 0),
             health=self._health,
             checkpoint=self.checkpoint,
         )
@@ -275,10 +284,13 @@ class LogDirectory:
             log.close_files()
         except OSError as error:
             raise self._health.fail(error) from error
+        if log.first_dirty_offset:
+            self.checkpoint()
         return target
 
     def checkpoint(self) -> None:
-        """Write recovery points, log start offsets and high watermarks, each file atomically.
+        """Write recovery points, log start offsets, high watermarks, and how far compaction has
+        cleaned, each file atomically.
 
         Raises:
             LogDirectoryFailed: the disk failed.
@@ -307,6 +319,7 @@ class LogDirectory:
                     if log.log_start_offset > log.first_segment_offset
                 },
                 {name: log.high_watermark for name, log in logs},
+                {name: log.first_dirty_offset for name, log in logs if log.first_dirty_offset},
             ),
         )
 
@@ -320,12 +333,16 @@ class LogDirectory:
         with self._checkpoint_lock:
             if checkpoint.number <= self._checkpoint_written:
                 return
+            files = [
+                (RECOVERY_POINT_CHECKPOINT, offsets.recovery_points),
+                (LOG_START_CHECKPOINT, offsets.log_start_offsets),
+                (HIGH_WATERMARK_CHECKPOINT, offsets.high_watermarks),
+            ]
+            if offsets.first_dirty_offsets or self._has_cleaner_checkpoint:
+                self._has_cleaner_checkpoint = True
+                files.append((CLEANER_CHECKPOINT, offsets.first_dirty_offsets))
             with self._health:
-                for name, content in (
-                    (RECOVERY_POINT_CHECKPOINT, offsets.recovery_points),
-                    (LOG_START_CHECKPOINT, offsets.log_start_offsets),
-                    (HIGH_WATERMARK_CHECKPOINT, offsets.high_watermarks),
-                ):
+                for name, content in files:
                     path = f"{self.path}/{name}"
                     replace_file(self._disk, path, format_offset_checkpoint(content))
                 self._disk.sync_directory(self.path)

@@ -17,6 +17,7 @@ file is made with the first entry: most segments have none.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from ottla.log.errors import MalformedFile
 from ottla.log.files import remove_if_any
@@ -52,6 +53,10 @@ class TransactionIndex:
         if self._length == _UNKNOWN:
             self._length = self._measure()
         return self._length
+
+    def is_there(self) -> bool:
+        """Whether there is a file, even an empty one. Raises as ``len`` does."""
+        return len(self) > 0 or self._file is not None
 
     def _measure(self) -> int:
         try:
@@ -92,6 +97,13 @@ class TransactionIndex:
             self._file = self._disk.open(self.path, create=True)
         self._file.write([_ENTRY.pack(_VERSION, *entry)], length * _ENTRY.size)
         self._length = length + 1
+        self._is_dirty = True
+
+    def write(self, entries: Sequence[AbortedTransaction]) -> None:
+        """Make the file with these entries, even with none, to be synced by ``sync``."""
+        self._file = self._disk.open(self.path, create=True)
+        self._file.write([_ENTRY.pack(_VERSION, *entry) for entry in entries], 0)
+        self._length = len(entries)
         self._is_dirty = True
 
     def aborted_between(
