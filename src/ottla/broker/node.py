@@ -464,7 +464,9 @@ class BrokerNode:
         self._maintenance.every(
             config.integer("log.retention.check.interval.ms"),
             "retention",
-            lambda: self.partitions.apply_retention(self.clock.wall_ms()),
+            lambda: self._run_in_background(
+                self.partitions.apply_retention(self.clock.wall_ms())
+            ),
         )
         if config.boolean("log.cleaner.enable"):
             self._maintenance.every(

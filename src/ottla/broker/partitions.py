@@ -30,6 +30,8 @@ _logger = logging.getLogger(__name__)
 
 # About 5 ms of creating directories and files.
 _OPENED_WITHOUT_PAUSE = 50
+# A fraction of a millisecond where there is nothing to remove.
+_RETAINED_WITHOUT_PAUSE = 100
 
 
 class Partitions:
@@ -63,6 +65,7 @@ class Partitions:
         self._unopened: dict[str, dict[int, LogDirectoryFailed]] = {}
         self._missing_directories: set[uuid.UUID] = set()
         self._new_assignments: list[DirectoryAssignment] = []
+        self._is_applying_retention = False
 
     def __iter__(self) -> Iterator[Partition]:
         for partitions in list(self._topics.values()):
@@ -150,19 +153,32 @@ class Partitions:
             if directory is not None:
                 directory.checkpoint()
 
-    def apply_retention(self, now_ms: int) -> None:
-        """Remove what is too old or too much, in every partition."""
-        for partition in self:
-            if partition.is_offline:
-                continue
-            log = partition.log
-            log.producers.remove_expired(now_ms, log.config.producer_id_expiration_ms)
-            try:
-                self._apply_retention_to(partition, now_ms)
-            except LogDirectoryFailed as failure:
-                self.fail_directory_of(partition, failure)
+    async def apply_retention(self, now_ms: int) -> None:
+        """Remove what is too old or too much, in every partition.
+
+        It gives way to other work now and then. While one run is under way, another does nothing.
+        """
+        if self._is_applying_retention:
+            return
+        self._is_applying_retention = True
+        try:
+            for number, partition in enumerate(self, 1):
+                if not partition.is_offline:
+                    self._apply_retention_to(partition, now_ms)
+                if number % _RETAINED_WITHOUT_PAUSE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            self._is_applying_retention = False
 
     def _apply_retention_to(self, partition: Partition, now_ms: int) -> None:
+        log = partition.log
+        log.producers.remove_expired(now_ms, log.config.producer_id_expiration_ms)
+        try:
+            self._remove_old_segments(partition, now_ms)
+        except LogDirectoryFailed as failure:
+            self.fail_directory_of(partition, failure)
+
+    def _remove_old_segments(self, partition: Partition, now_ms: int) -> None:
         log = partition.log
         plan = log.retention_plan(now_ms)
         for removal in plan:
