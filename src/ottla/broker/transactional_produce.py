@@ -152,6 +152,7 @@ async def _append_when_verified(
 ) -> ProduceResponse | None:
     assert request.transactional_id is not None
     unverified = transaction.unverified
+    _keep_records(request)
     try:
         answers = await context.broker.transactions.verify(
             request.transactional_id,
@@ -166,6 +167,14 @@ async def _append_when_verified(
         transaction.answered(TopicPartition(*name), told_to_producer(answer, context.version))
     result = append(context, request, transaction)
     return await _result(result) if isinstance(result, DurableReply) else result
+
+
+def _keep_records(request: ProduceRequest) -> None:
+    """They lie in the connection's receive buffer, which the next bytes overwrite."""
+    for topic in request.topic_data:
+        for wanted in topic.partition_data:
+            if wanted.records is not None:
+                wanted.records = memoryview(bytearray(cast("memoryview", wanted.records)))
 
 
 async def _result(reply: DurableReply) -> ProduceResponse:

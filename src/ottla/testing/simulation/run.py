@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import NamedTuple
 
-from ottla.testing.history import Anomaly, History, Isolation, Report, check, check_copy
+from ottla.testing.history import Anomaly, Cleaning, History, Isolation, Report, check, check_copy
+from ottla.testing.simulation.cast import cast_of
 from ottla.testing.simulation.chaos import Chaos
-from ottla.testing.simulation.clients.classic_member import ClassicMember
-from ottla.testing.simulation.clients.consumer import GroupConsumer
+from ottla.testing.simulation.clients.copier import origin
 from ottla.testing.simulation.clients.link import Link, Unanswered
-from ottla.testing.simulation.clients.producer import IdempotentProducer
 from ottla.testing.simulation.clients.reader import Reader
 from ottla.testing.simulation.loop import SimulationLoop, run_simulation
 from ottla.testing.simulation.machine import Machine
 from ottla.testing.simulation.scenario import (
     BROKER_SETTINGS,
+    COMPACTED,
+    COMPACTED_SETTINGS,
     SOURCE,
     TARGET,
     Scenario,
     draw_scenario,
 )
 from ottla.testing.simulation.world import Client, World
-from ottla.wire.api.k19_create_topics import CreateTopicsRequest, TopicToCreate
+from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, TopicToCreate
 
 # Longer than any session, rebalance and transaction timeout, one after the other.
-_HEALING_S = 12.0
-_READING_S = 30.0
+_HEALING_S = 20.0
 _CREATE_TOPICS_VERSION = 7
 
-Main = Callable[[Client], Awaitable[None]]
+Bug = Callable[[], AbstractContextManager[None]]
 
 
 class Result(NamedTuple):
@@ -55,7 +54,7 @@ class Result(NamedTuple):
         return "\n".join([*lines, *(f"  unexpected: {each}" for each in self.unexpected)])
 
 
-def run_seed(seed: int, *, bug: Callable[[], AbstractContextManager[None]] = nullcontext) -> Result:
+def run_seed(seed: int, *, bug: Bug = nullcontext) -> Result:
     """Play one seed; the same seed always gives the same result.
 
     Args:
@@ -64,9 +63,7 @@ def run_seed(seed: int, *, bug: Callable[[], AbstractContextManager[None]] = nul
     return run_scenario(draw_scenario(seed), bug=bug)
 
 
-def run_scenario(
-    scenario: Scenario, *, bug: Callable[[], AbstractContextManager[None]] = nullcontext
-) -> Result:
+def run_scenario(scenario: Scenario, *, bug: Bug = nullcontext) -> Result:
     """Play a scenario; see `run_seed`."""
 
     async def main(loop: SimulationLoop) -> World:
@@ -76,7 +73,10 @@ def run_scenario(
 
     with bug():
         world = run_simulation(main, seed=scenario.seed)
-    anomalies: list[Anomaly] = [*check(world.history).anomalies]
+    cleaning = Cleaning(compacted=frozenset(scenario.compacted))
+    anomalies: list[Anomaly] = [*check(world.history, cleaning).anomalies]
+    if scenario.copiers:
+        anomalies += check_copy(world.history, scenario.sources, scenario.targets, origin)
     return Result(
         scenario,
         world.history,
@@ -92,61 +92,52 @@ class _Play:
 
     def __init__(self, world: World, scenario: Scenario) -> None:
         self.world = world
-        self.scenario = scenario
-        self.machine = Machine(world, BROKER_SETTINGS)
-        self.clients: dict[int, Client] = {}
-        self._mains: list[tuple[str, Callable[[], Main]]] = list(self._cast())
+        self._scenario = scenario
+        self._machine = Machine(world, BROKER_SETTINGS)
+        self._cast = list(cast_of(scenario))
         self._incarnations: dict[int, int] = {}
+        # The incarnation of each role that now counts; others are dead, or zombies.
+        self._clients: dict[int, Client] = {}
 
     async def run(self) -> None:
         """From the first start of the broker to the last record read."""
-        await self.machine.start()
+        await self._machine.start()
         setup = self.world.spawn("setup", self._create_topics)
-        await self._until(lambda: setup.is_done, _HEALING_S, "the creation of topics")
-        for number in range(len(self._mains)):
+        await self._until(lambda: setup.is_done, "the creation of topics")
+        for number in range(len(self._cast)):
             self._start(number)
-        await Chaos(self.world, self.machine, self.scenario, self.clients, self._start).run()
-        await self._until(lambda: self._has_healed(), _HEALING_S, "clients at work")
+        chaos = Chaos(self.world, self._machine, self._scenario, self._clients, self._start)
+        await chaos.run()
+        await self._until(self._has_healed, "clients at work")
         await self._read_all()
 
-    def _cast(self) -> Iterator[tuple[str, Callable[[], Main]]]:
-        """The clients' names, and what makes their next incarnations."""
-        scenario = self.scenario
-        end_s = scenario.chaos_s
-        for number in range(scenario.producers):
-            yield f"producer-{number}", lambda: IdempotentProducer(scenario.sources, end_s).run
-        for number in range(scenario.classic_consumers):
-            yield f"classic-{number}", partial(self._classic, number)
-        yield (
-            "reader",
-            lambda: Reader([*scenario.sources, *scenario.targets], Isolation.READ_COMMITTED).run,
-        )
-
-    def _classic(self, number: int) -> Main:
-        instance_id = f"static-{number}" if number % 2 else None
-
-        def member(client: Client) -> ClassicMember:
-            return ClassicMember(client, "classic", self.scenario.sources, instance_id)
-
-        return GroupConsumer(member, Isolation.READ_COMMITTED, self.scenario.chaos_s + 1).run
-
     def _start(self, number: int) -> None:
-        name, make = self._mains[number]
+        """Start the next incarnation of a role."""
+        name, make = self._cast[number]
         incarnation = self._incarnations.get(number, 0) + 1
         self._incarnations[number] = incarnation
-        self.clients[number] = self.world.spawn(f"{name}.{incarnation}", make())
+        live = make()
+
+        async def main(client: Client) -> None:
+            await live(client)
+            if client.is_fenced and self._clients[number] is client:
+                # Its transaction timed out, say: nobody has its place, so it starts anew.
+                self._start(number)
+
+        self._clients[number] = self.world.spawn(f"{name}.{incarnation}", main)
 
     async def _create_topics(self, client: Client) -> None:
         link = Link(client)
+        settings = [ConfigToSet(name=name, value=value) for name, value in COMPACTED_SETTINGS]
         topics = [
             TopicToCreate(
                 name=name,
-                num_partitions=self.scenario.partitions,
+                num_partitions=self._scenario.partitions,
                 replication_factor=1,
                 assignments=[],
-                configs=[],
+                configs=settings if name == COMPACTED else [],
             )
-            for name in (SOURCE, TARGET)
+            for name in (SOURCE, TARGET, COMPACTED)
         ]
         while True:
             try:
@@ -158,34 +149,27 @@ class _Play:
 
     def _has_healed(self) -> bool:
         return all(
-            client.is_done or not client.process.is_alive
+            not client.is_running or name.startswith("reader")
             for name, client in self.world.clients.items()
-            if not name.startswith("reader")
         )
 
     async def _read_all(self) -> None:
         """Everything, at both isolation levels, with nobody writing."""
-        partitions = [*self.scenario.sources, *self.scenario.targets]
         readers = [
             self.world.spawn(
                 f"last-{isolation.value}",
-                Reader(partitions, isolation, stops_at_the_end=True).run,
+                Reader(self._scenario.all_partitions, isolation, stops_at_the_end=True).run,
             )
             for isolation in Isolation
         ]
-        await self._until(
-            lambda: all(reader.is_done for reader in readers), _READING_S, "the last readers"
-        )
+        await self._until(lambda: all(each.is_done for each in readers), "the last readers")
 
-    async def _until(self, is_so: Callable[[], bool], most_s: float, what: str) -> None:
+    async def _until(self, is_so: Callable[[], bool], what: str) -> None:
         """Wait; note it as unexpected if it takes longer than anything may."""
-        deadline_s = self.world.loop.time() + most_s
+        deadline_s = self.world.loop.time() + _HEALING_S
         while not is_so():
             if self.world.loop.time() > deadline_s:
-                left = [client.name for client in self.world.clients.values() if client.is_running]
+                left = [name for name, client in self.world.clients.items() if client.is_running]
                 self.world.wrong("simulation", f"{what}: still waiting for {left}")
                 return
             await asyncio.sleep(0.05)
-
-
-__all__ = ["Result", "check_copy", "run_scenario", "run_seed"]

@@ -16,6 +16,7 @@ BROKER_SETTINGS = {
     "log.roll.ms": "400",
     "log.flush.offset.checkpoint.interval.ms": "300",
     "log.retention.check.interval.ms": "500",
+    "log.cleaner.backoff.ms": "300",
     "offsets.topic.num.partitions": "2",
     "transaction.state.log.num.partitions": "2",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
@@ -26,6 +27,12 @@ BROKER_SETTINGS = {
     "group.consumer.min.heartbeat.interval.ms": "100",
     "group.consumer.heartbeat.interval.ms": "300",
 }
+
+COMPACTED_SETTINGS = (
+    ("cleanup.policy", "compact"),
+    ("min.cleanable.dirty.ratio", "0.01"),
+    ("delete.retention.ms", "500"),
+)
 
 
 class Scenario(NamedTuple):
@@ -58,6 +65,16 @@ class Scenario(NamedTuple):
     @property
     def targets(self) -> list[str]:
         return [f"{TARGET}-{index}" for index in range(self.partitions)]
+
+    @property
+    def compacted(self) -> list[str]:
+        if not self.has_compaction:
+            return []
+        return [f"{COMPACTED}-{index}" for index in range(self.partitions)]
+
+    @property
+    def all_partitions(self) -> list[str]:
+        return [*self.sources, *self.targets, *self.compacted]
 
     def __str__(self) -> str:
         return ", ".join(

@@ -77,6 +77,8 @@ class Client:
     Attributes:
         name: its process in the history, and its host.
         random: its own source of randomness.
+        is_done: whether it came to its end by itself.
+        is_fenced: whether it ended because another has taken its place, or so it was told.
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -87,6 +89,7 @@ class Client:
         self.net: SimulatedNet = world.network.host(name)
         self.broker = Address(BROKER_HOST, BROKER_PORT)
         self.is_done = False
+        self.is_fenced = False
         self._task: asyncio.Task[None] | None = None
 
     @property

@@ -52,15 +52,21 @@ class GroupConsumer:
         self.link = Link(client)
         self.member = self._make_member(client)
         try:
-            await self._prepare()
-            while client.world.loop.time() < self._deadline_s:
+            await self.prepare()
+            while self.goes_on:
                 await self._take_part()
             await self.member.leave()
         except Fenced:
+            client.is_fenced = True
             client.note("is fenced")
         self.link.close()
 
-    async def _prepare(self) -> None:
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to do."""
+        return self.client.world.loop.time() < self._deadline_s
+
+    async def prepare(self) -> None:
         """What comes before joining."""
 
     async def _take_part(self) -> None:
@@ -77,10 +83,9 @@ class GroupConsumer:
         )
         try:
             await self.seek_to_committed(partitions)
-            while client.world.loop.time() < self._deadline_s:
+            while self.goes_on:
                 await member.keep_alive()
-                if self.positions:
-                    await self._poll_and_process()
+                await self._poll_and_process()
                 await client.pause(0.02, 0.15)
         except RebalanceNeeded:
             client.note("must join again")
@@ -107,6 +112,9 @@ class GroupConsumer:
             await self.link.back_off()
 
     async def _poll_and_process(self) -> None:
+        if not self.positions:
+            await self.process(Fetched(), {})
+            return
         fetched = await self.poll()
         if fetched is None:
             await self.link.back_off()
