@@ -27,11 +27,11 @@ class GroupCoordinator:
     def __init__(
         self,
         topic: InternalTopic,
-        settings: GroupSettings,
+        new_settings: Callable[[], GroupSettings],
         time: SteadyTime,
         latest_image: Callable[[], ClusterImage],
     ) -> None:
-        self._settings = settings
+        self._new_settings = new_settings
         self._time = time
         self._latest_image = latest_image
         self._shards = CoordinatorShards(topic, self._open_shard)
@@ -95,9 +95,10 @@ class GroupCoordinator:
         from ottla.broker.coordinator_shard import ShardRuntime
         from ottla.coordination.groups.shard import GroupShard
 
+        settings = self._new_settings()
         return ShardRuntime(
             partition,
-            lambda: GroupShard(self._settings, self._latest_image),
+            lambda: GroupShard(settings, self._latest_image),
             self._time,
-            max_batch_bytes=self._settings.max_batch_bytes,
+            max_batch_bytes=settings.max_batch_bytes,
         )

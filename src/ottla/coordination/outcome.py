@@ -96,6 +96,11 @@ class Outcome:
         """Cancels the timer of ``key``, if it is set."""
         self.timers.append(Timer(key, None))
 
+    def clear(self) -> None:
+        """Forgets all that was decided so far: the command is refused after all."""
+        for part in (self.records, self.events, self.replies, self.timers, self.requests):
+            part.clear()
+
     def __repr__(self) -> str:
         return (
             f"Outcome(records={self.records}, events={self.events}, "

@@ -35,5 +35,9 @@ class Feature:
 METADATA_VERSION: Final = Feature("metadata.version", 30, 30, 30)
 #: 1: flexible records in ``__transaction_state``; 2: a new epoch with every transaction (KIP-890).
 TRANSACTION_VERSION: Final = Feature("transaction.version", 0, 2, 2)
+#: 1: consumer groups (KIP-848).
+GROUP_VERSION: Final = Feature("group.version", 0, 1, 1)
 
-FEATURES: Final = {each.name: each for each in (METADATA_VERSION, TRANSACTION_VERSION)}
+FEATURES: Final = {
+    each.name: each for each in (METADATA_VERSION, TRANSACTION_VERSION, GROUP_VERSION)
+}

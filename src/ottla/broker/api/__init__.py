@@ -49,6 +49,8 @@ ADVERTISED: dict[int, tuple[int, int]] = {
     61: (0, 0),
     65: (0, 0),
     66: (0, 1),
+    68: (0, 1),
+    69: (0, 1),
     74: (0, 1),
     75: (0, 0),
 }
@@ -91,6 +93,8 @@ STEMS: dict[int, str] = {
     61: "k61_describe_producers",
     65: "k65_describe_transactions",
     66: "k66_list_transactions",
+    68: "k68_consumer_group_heartbeat",
+    69: "k69_consumer_group_describe",
     74: "k74_list_config_resources",
     75: "k75_describe_topic_partitions",
 }

@@ -233,7 +233,7 @@ class ClassicGroup(Group):
         """See `Group`."""
         if who.epoch < 0 and self.state is EMPTY:
             return ErrorCode.NONE
-        if who.epoch < 0 and not who.member_id and who.group_instance_id is None:
+        if who.is_anonymous:
             # Somebody from outside may not move the offsets of a group at work; but of a producer
             # older than KIP-447 nothing else is known.
             return ErrorCode.NONE if who.is_transactional else ErrorCode.UNKNOWN_MEMBER_ID

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from ottla.wire.api.k16_list_groups import ListGroupsRequest
     from ottla.wire.api.k42_delete_groups import DeleteGroupsRequest
     from ottla.wire.api.k47_offset_delete import OffsetDeleteRequest
+    from ottla.wire.api.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
+    from ottla.wire.api.k69_consumer_group_describe import ConsumerGroupDescribeRequest
 
 
 # Where commands are decided; a kind of groups that nobody uses is never imported.
 _CLASSIC = "ottla.coordination.groups.classic_requests"
 _OFFSETS = "ottla.coordination.groups.offset_requests"
+_CONSUMER = "ottla.coordination.groups.consumer.requests"
 _GROUPS = "ottla.coordination.groups.group_requests"
 
 
@@ -142,6 +145,34 @@ class DeleteGroups(Command):
     __slots__ = ()
     MODULE = _GROUPS
     request: DeleteGroupsRequest
+
+
+class ConsumerGroupHeartbeat(Command):
+    """``unique_id`` is a fresh UUID as text: the member id for a client that makes none itself."""
+
+    __slots__ = ("context", "unique_id")
+    MODULE = _CONSUMER
+    request: ConsumerGroupHeartbeatRequest
+
+    def __init__(
+        self,
+        token: object,
+        request: ConsumerGroupHeartbeatRequest,
+        version: int,
+        context: ClientContext,
+        unique_id: str,
+    ) -> None:
+        super().__init__(token, request, version)
+        self.context = context
+        self.unique_id = unique_id
+
+
+class ConsumerGroupDescribe(Command):
+    """A request whose ``group_ids`` all belong to this shard."""
+
+    __slots__ = ()
+    MODULE = _CONSUMER
+    request: ConsumerGroupDescribeRequest
 
 
 class TopicsDeleted(Command):

@@ -53,6 +53,11 @@ class Membership:
         self.version = version
         self.is_transactional = is_transactional
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nothing is claimed: the sender is no member, or can't say so."""
+        return self.epoch < 0 and not self.member_id and self.group_instance_id is None
+
 
 class Group:
     """One group. `GroupShard.replay` and `GroupShard.apply` alone change it."""

@@ -27,7 +27,7 @@ from ottla.wire.api.k11_join_group import JoinGroupRequest
 from ottla.wire.errors import ErrorCode
 
 # Dynamic members get a member id before they are let in from this version on (KIP-394).
-_MEMBER_ID_REQUIRED_VERSION = 4
+MEMBER_ID_REQUIRED_VERSION = 4
 # A static leader that comes back to a Stable group is told to skip its assignment (KIP-814).
 _SKIP_ASSIGNMENT_VERSION = 9
 # Of a client id or group.instance.id in a member id, which must stay below 32 KiB in UTF-8.
@@ -101,7 +101,7 @@ def _join_anew(draft: Draft, command: JoinGroup) -> None:
             _add(draft, command, member_id)
         else:
             _replace_static(draft, command, group.members[old_member_id], member_id)
-    elif command.version < _MEMBER_ID_REQUIRED_VERSION:
+    elif command.version < MEMBER_ID_REQUIRED_VERSION:
         _add(draft, command, member_id)
     elif len(group.pending_members) >= draft.settings.max_pending_members_per_group:
         _refuse(draft, command, ErrorCode.POLICY_VIOLATION)
@@ -147,7 +147,7 @@ def _rejoin(draft: Draft, command: JoinGroup) -> None:
         return
     member = group.members[request.member_id]
     is_leader = group.leader_id == member.member_id
-    is_unchanged = member.protocols == _protocols(request)
+    is_unchanged = member.protocols == protocols_of(request)
     if group.state is COMPLETING_REBALANCE and is_unchanged:
         # It didn't get the answer to its JoinGroup, most likely: say the same again.
         members = responses.members_for_leader(group) if is_leader else []
@@ -195,11 +195,12 @@ def _updated(member: Member, request: JoinGroupRequest) -> Member:
     return member._replace(
         rebalance_timeout_ms=rebalance_timeout_ms,
         session_timeout_ms=request.session_timeout_ms,
-        protocols=_protocols(request),
+        protocols=protocols_of(request),
     )
 
 
-def _protocols(request: JoinGroupRequest) -> tuple[tuple[str, bytes], ...]:
+def protocols_of(request: JoinGroupRequest) -> tuple[tuple[str, bytes], ...]:
+    """The member's protocols with its metadata, in its order of preference."""
     # The first of equal names counts: Kafka's collection is keyed by name.
     by_name: dict[str, bytes] = {}
     for protocol in request.protocols:

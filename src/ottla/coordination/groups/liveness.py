@@ -43,13 +43,13 @@ def leave(draft: Draft, command: LeaveGroup) -> None:
             group_instance_id=who.group_instance_id,
             error_code=_take_out(draft, who),
         )
-        for who in _leaving(command.request, command.version)
+        for who in leaving_members(command.request, command.version)
     ]
     if group.state is PREPARING_REBALANCE:
         rebalance.complete_join_if_everybody_came(draft)
     elif len(group.members) < member_count:
         rebalance.prepare(draft)
-    draft.outcome.reply(command.token, _response(departed, command.version))
+    draft.outcome.reply(command.token, leave_response(departed, command.version))
 
 
 def unknown_group(command: LeaveGroup) -> LeaveGroupResponse:
@@ -60,12 +60,13 @@ def unknown_group(command: LeaveGroup) -> LeaveGroupResponse:
             group_instance_id=who.group_instance_id,
             error_code=ErrorCode.UNKNOWN_MEMBER_ID,
         )
-        for who in _leaving(command.request, command.version)
+        for who in leaving_members(command.request, command.version)
     ]
-    return _response(departed, command.version)
+    return leave_response(departed, command.version)
 
 
-def _leaving(request: LeaveGroupRequest, version: int) -> list[LeavingMember]:
+def leaving_members(request: LeaveGroupRequest, version: int) -> list[LeavingMember]:
+    """The members that the request names."""
     if version >= _SEVERAL_MEMBERS_VERSION:
         return request.members
     return [LeavingMember(member_id=request.member_id)]
@@ -90,7 +91,8 @@ def _take_out(draft: Draft, who: LeavingMember) -> ErrorCode:
     return ErrorCode.NONE
 
 
-def _response(departed: list[DepartedMember], version: int) -> LeaveGroupResponse:
+def leave_response(departed: list[DepartedMember], version: int) -> LeaveGroupResponse:
+    """The answer in the form that the version has."""
     if version >= _SEVERAL_MEMBERS_VERSION:
         return LeaveGroupResponse(error_code=ErrorCode.NONE, members=departed)
     return LeaveGroupResponse(error_code=departed[0].error_code)

@@ -47,6 +47,7 @@ _HERE = "ottla.coordination.groups"
 _REPLAYED_BY = {
     **dict.fromkeys((0, 1), f"{_HERE}.offset_requests"),
     2: f"{_HERE}.classic_requests",
+    **dict.fromkeys((3, 4, 5, 6, 7, 8, 16), f"{_HERE}.consumer.requests"),
     **dict.fromkeys(range(10, 16), "ottla.coordination.share_groups.requests"),
 }
 

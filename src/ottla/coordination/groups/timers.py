@@ -12,6 +12,11 @@ class TimerKind(Enum):
     SESSION = "session"  # a member, or pending member, hasn't been heard of for too long
     JOIN = "join"  # the join phase of a rebalance ends
     SYNC = "sync"  # members that haven't sent their SyncGroup are expelled
+    # Of consumer groups (KIP-848):
+    REVOCATION = "revocation"  # a member hasn't confirmed that it gave up partitions
+    MEMBER_JOIN = "member-join"  # a classic member hasn't rejoined although it was told to
+    MEMBER_SYNC = "member-sync"  # a classic member hasn't asked for its assignment
+    PATTERNS = "patterns"  # time to match regular expressions against the topics
     OFFSET_EXPIRY = "offset-expiry"  # time to look for offsets past their retention
 
 

@@ -1,0 +1,75 @@
+"""The target assignment: what an assignor makes of a group's members and topics."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from ottla.coordination.groups import assignors
+from ottla.coordination.groups.assignors.specification import AssignorMember, Specification
+from ottla.coordination.groups.consumer import group_log, topics
+from ottla.coordination.groups.consumer.draft import ConsumerDraft
+from ottla.coordination.groups.consumer.group import ConsumerGroup
+from ottla.coordination.groups.consumer.settings import assignment_interval_ms
+from ottla.metadata.image import ClusterImage
+from ottla.wire.group_records.consumer import ConsumerGroupTargetAssignmentMetadataValue
+
+
+def update_if_due(draft: ConsumerDraft) -> None:
+    """Makes an assignment for the group's epoch, unless the last one is too recent.
+
+    Members that come one after the other would else cost an assignment each. Who has to wait gets
+    its part with one of its next heartbeats.
+    """
+    group = draft.group
+    if group.epoch <= group.target_epoch:
+        return
+    since_ms = draft.now_ms - group.assignment_timestamp_ms
+    interval_ms = assignment_interval_ms(draft.shard, group.group_id)
+    if group.assignment_timestamp_ms and 0 <= since_ms < interval_ms:
+        return
+    _update(draft)
+
+
+def _update(draft: ConsumerDraft) -> None:
+    group = draft.group
+    name = group.preferred_assignor() or draft.shard.settings.consumer_assignors[0]
+    if name not in draft.shard.settings.consumer_assignors:
+        # A member chose it while the broker still had it.
+        name = draft.shard.settings.consumer_assignors[0]
+    assignment = assignors.find(name)(_specification(group, draft.shard.image))
+    for member_id in list(group.members):
+        target = {
+            topic_id: tuple(partitions)
+            for topic_id, partitions in assignment.get(member_id, {}).items()
+            if partitions
+        }
+        if target != group.target(member_id) or member_id not in group.targets:
+            key = group_log.target_key(group.group_id, member_id)
+            draft.emit(key, group_log.target_value(target))
+    draft.emit(
+        group_log.target_metadata_key(group.group_id),
+        ConsumerGroupTargetAssignmentMetadataValue(
+            assignment_epoch=group.epoch, assignment_timestamp=draft.now_ms
+        ),
+    )
+
+
+def _specification(group: ConsumerGroup, image: ClusterImage) -> Specification:
+    # Most members subscribe alike, so each wording is looked up once.
+    known: dict[object, frozenset[UUID]] = {}
+    members = []
+    for member in group.members.values():
+        wording = (member.topics, member.regex)
+        ids = known.get(wording)
+        if ids is None:
+            ids = known[wording] = topics.topic_ids(image, group.topics_of(member))
+        members.append(
+            AssignorMember(
+                member.member_id, member.instance_id, ids, group.target(member.member_id)
+            )
+        )
+    return Specification(
+        members,
+        topics.partition_counts(image, group.subscribed_topics()),
+        group.is_homogeneous,
+    )
