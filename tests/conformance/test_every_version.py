@@ -28,6 +28,8 @@ from ottla.wire.errors import ErrorCode as E
 
 DAY_MS = 86_400_000
 UNKNOWN_ID = uuid.UUID(int=7)
+# Tried in test_every_version_of_transactions.py, which needs another world.
+TRANSACTIONAL = {24, 25, 26, 57, 65, 66}
 _numbers = itertools.count(1)
 
 
@@ -574,7 +576,8 @@ def world(connection: Connection) -> World:
 
 
 def cases() -> Iterator[Any]:
-    for key, (oldest, newest) in ADVERTISED.items():
+    for key in CASES:
+        oldest, newest = ADVERTISED[key]
         request, _ = declaration(key)
         for version in range(max(oldest, request.SCHEMA.versions.start), newest + 1):
             for case in CASES[key]:
@@ -584,7 +587,7 @@ def cases() -> Iterator[Any]:
 
 
 def test_every_advertised_api_is_tried() -> None:
-    assert set(CASES) == set(ADVERTISED)
+    assert set(CASES) | TRANSACTIONAL == set(ADVERTISED)
 
 
 @pytest.mark.parametrize(("key", "version", "case"), list(cases()))
