@@ -82,7 +82,8 @@ class Partition:
         self.high_watermark = log.log_end_offset if commit is None else log.flushed_offset
         self._commit = commit
         self._waiters: deque[tuple[int, WatermarkWaiter]] = deque()
-        self._observers: set[Callable[[Partition], None]] = set()
+        # In the order of their coming, which the addresses of a set would not keep.
+        self._observers: dict[Callable[[Partition], None], None] = {}
         self._transaction_observers: list[OnTransactionEnd] = []
         self.last_stable_offset = log.advance_high_watermark(self.high_watermark)
         """Up to where ``read_committed`` may read: no transaction before it is open."""
@@ -256,10 +257,10 @@ class Partition:
 
     def observe(self, observer: Callable[[Partition], None]) -> None:
         """Call ``observer`` whenever there may be more to read, or the partition fails."""
-        self._observers.add(observer)
+        self._observers[observer] = None
 
     def unobserve(self, observer: Callable[[Partition], None]) -> None:
-        self._observers.discard(observer)
+        self._observers.pop(observer, None)
 
     def fail(self, error: Exception) -> None:
         """Take the partition offline: it was deleted or its disk failed. Waiters learn of it."""
