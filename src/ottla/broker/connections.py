@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Connections:
         self._unflushed: list[Session] = []
         self._sessions: set[Session] = set()
         self._per_host: Counter[str] = Counter()
+        self._closed_listeners: dict[Session, list[Callable[[], None]]] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -87,6 +88,15 @@ class Connections:
         self._per_host[host] -= 1
         if not self._per_host[host]:
             del self._per_host[host]
+        for tell in self._closed_listeners.pop(session, ()):
+            tell()
+
+    def when_closed(self, session: Session, tell: Callable[[], None]) -> None:
+        """Call ``tell`` when the session is over; at once if it is already."""
+        if session in self._sessions:
+            self._closed_listeners.setdefault(session, []).append(tell)
+        else:
+            tell()
 
     def flush_soon(self, session: Session) -> None:
         """Send the session's replies at the end of the loop's iteration: those that one group

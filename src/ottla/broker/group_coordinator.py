@@ -80,12 +80,16 @@ class GroupCoordinator:
             return
         from ottla.coordination.groups.commands import TopicsDeleted
 
+        self.submit_to_all_when_ready(TopicsDeleted(gone))
+
+    def submit_to_all_when_ready(self, command: object) -> None:
+        """Hand every shard a command that nobody waits for, now or after its load."""
         for index in range(self.partition_count):
             try:
-                self._shards.shard(index).submit_when_ready(TopicsDeleted(gone))
+                self._shards.shard(index).submit_when_ready(command)
             except ProtocolError as error:
-                # One that is offline must not keep the others from forgetting.
-                _logger.error("shard %d keeps offsets of deleted topics: %s", index, error)
+                # One that is offline must not keep it from the others.
+                _logger.error("shard %d does not hear of %s: %s", index, command, error)
 
     def stop(self) -> None:
         """Stop all timers; nothing is decided any more."""

@@ -31,11 +31,12 @@ from ottla.broker.partitions import Partitions
 from ottla.broker.producer_ids import ProducerIds
 from ottla.broker.receive_memory import ReceiveMemory
 from ottla.broker.session import Session
+from ottla.broker.share_groups import ShareGroups
 from ottla.broker.start_errors import StartError, directory_error, listen_error
 from ottla.broker.startup import load_cluster
 from ottla.broker.steady_time import SteadyTime
 from ottla.broker.transaction_coordinator import TransactionCoordinator
-from ottla.broker.worker import NewWorker, WorkerThread
+from ottla.broker.worker import NewWorker, Worker, WorkerThread
 from ottla.log.directory import Checkpoint, LogDirectory
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.config.ottla_keys import FLUSH_POLICY_GROUP
@@ -53,6 +54,8 @@ from ottla.wire.errors import ProtocolError
 __all__ = ["BrokerNode", "Node", "StartError"]
 
 if TYPE_CHECKING:
+    from ottla.broker.produce import CheckedRecords
+    from ottla.broker.topic_settings import TopicSettings
     from ottla.broker.log_cleaner import LogCleaner
     from ottla.coordination.groups.settings import GroupSettings
 
@@ -117,6 +120,7 @@ class BrokerNode:
         self._commit: GroupCommit | None = None
         self._cleaner: LogCleaner | None = None
         self._is_stopping = False
+        self._unpacking: Worker | None = None
 
     # What handlers use; set by start().
 
@@ -125,6 +129,7 @@ class BrokerNode:
     partitions: Partitions
     groups: GroupCoordinator
     transactions: TransactionCoordinator
+    share_groups: ShareGroups
     fetch_sessions: FetchSessions
     offline_directories: Mapping[str, LogDirectoryFailed]
     """Why log directories could not be opened at the start, by path."""
@@ -186,6 +191,33 @@ class BrokerNode:
             )
         except ProtocolError as error:
             _logger.warning("can't create %s on demand: %s", ", ".join(names), error)
+
+    async def check_records_in_thread(
+        self, records: memoryview, settings: TopicSettings
+    ) -> CheckedRecords:
+        """`check_records` for a batch that takes long; one at a time, so that memory is bounded.
+
+        Raises:
+            ProtocolError, RecordsError: what is wrong with the records.
+        """
+        from ottla.broker.produce import check_records
+
+        if self._unpacking is None:
+            self._unpacking = self._new_worker("unpacking")
+
+        def check() -> CheckedRecords | Exception:
+            try:
+                return check_records(records, settings)
+            except Exception as error:
+                return error
+
+        checked: asyncio.Future[CheckedRecords | Exception]
+        checked = asyncio.get_running_loop().create_future()
+        self._unpacking.run(check, lambda result: checked.done() or checked.set_result(result))
+        result = await checked
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def storage_failed(self, partition: Partition, error: Exception) -> None:
         """A disk failed: its log directory is offline."""
@@ -262,10 +294,13 @@ class BrokerNode:
             if self._cleaner is not None:
                 self._cleaner.stop()
             self._checkpoints.stop(wait=True)
+            if self._unpacking is not None:
+                self._unpacking.stop(wait=False)
             for task in self._tasks:
                 task.cancel()
             self.groups.stop()
             self.transactions.stop()
+            self.share_groups.stop()
             self.deadlines.stop()
         if self._commit is not None:
             await self._commit.drain()
@@ -392,6 +427,8 @@ class BrokerNode:
         self.transactions = TransactionCoordinator(self, time)
         self.cluster.listen(self.groups.follow)
         self.cluster.listen(self.transactions.follow)
+        self.share_groups = ShareGroups(self, time)
+        self.cluster.listen(self.share_groups.follow)
         self._maintenance = Maintenance()
         self._checkpoints = self._new_worker("checkpoints")
         self.connections = Connections(
@@ -464,9 +501,7 @@ class BrokerNode:
         self._maintenance.every(
             config.integer("log.retention.check.interval.ms"),
             "retention",
-            lambda: self._run_in_background(
-                self.partitions.apply_retention(self.clock.wall_ms())
-            ),
+            lambda: self._run_in_background(self.partitions.apply_retention(self.clock.wall_ms())),
         )
         if config.boolean("log.cleaner.enable"):
             self._maintenance.every(

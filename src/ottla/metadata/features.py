@@ -37,7 +37,10 @@ METADATA_VERSION: Final = Feature("metadata.version", 30, 30, 30)
 TRANSACTION_VERSION: Final = Feature("transaction.version", 0, 2, 2)
 #: 1: consumer groups (KIP-848).
 GROUP_VERSION: Final = Feature("group.version", 0, 1, 1)
+#: 1: share groups (KIP-932).
+SHARE_VERSION: Final = Feature("share.version", 0, 1, 1)
 
 FEATURES: Final = {
-    each.name: each for each in (METADATA_VERSION, TRANSACTION_VERSION, GROUP_VERSION)
+    each.name: each
+    for each in (METADATA_VERSION, TRANSACTION_VERSION, GROUP_VERSION, SHARE_VERSION)
 }

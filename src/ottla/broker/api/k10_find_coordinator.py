@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ottla.wire.api.k10_find_coordinator import (
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _FIRST_VERSION_WITH_SEVERAL_KEYS = 4
 _GROUP = 0
 _TRANSACTION = 1
+_SHARE = 2
+_PARTS_OF_SHARE_KEY = 3  # group id, topic id, partition
 _NO_NODE = -1
 
 
@@ -27,7 +30,7 @@ async def handle(
         keys = request.coordinator_keys
     else:
         keys = [request.key]
-    code, message = await _availability(context, request.key_type)
+    code, message = await _availability(context, request.key_type, keys)
     coordinators = [_coordinator(context, key, code, message) for key in keys]
     if context.version >= _FIRST_VERSION_WITH_SEVERAL_KEYS:
         return FindCoordinatorResponse(coordinators=coordinators)
@@ -41,12 +44,21 @@ async def handle(
     )
 
 
-async def _availability(context: RequestContext, key_type: int) -> tuple[ErrorCode, str | None]:
+async def _availability(
+    context: RequestContext, key_type: int, keys: Sequence[str]
+) -> tuple[ErrorCode, str | None]:
     try:
         if key_type == _GROUP:
             await context.broker.groups.ensure_topic()
         elif key_type == _TRANSACTION:
             await context.broker.transactions.ensure_topic()
+        elif key_type == _SHARE:
+            if any(key.count(":") < _PARTS_OF_SHARE_KEY - 1 for key in keys):
+                return (
+                    ErrorCode.INVALID_REQUEST,
+                    "A share coordinator's key is group:topic:partition",
+                )
+            await context.broker.share_groups.coordinator.ensure_topic()
         else:
             return (
                 ErrorCode.INVALID_REQUEST,

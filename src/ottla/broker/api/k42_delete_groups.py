@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ async def handle(context: RequestContext, request: DeleteGroupsRequest) -> Delet
     try:
         await groups.ensure_topic()
         shares = split_by_partition(request.groups_names, groups.partition_count)
+        await _delete_share_state(context, request.groups_names)
         responses = await groups.submit_to_each(
             {index: partial(_command, share, context.version) for index, share in shares.items()}
         )
@@ -39,6 +41,16 @@ async def handle(context: RequestContext, request: DeleteGroupsRequest) -> Delet
     return DeleteGroupsResponse(
         results=[result for response in responses for result in response.results]
     )
+
+
+async def _delete_share_state(context: RequestContext, group_ids: list[str]) -> None:
+    """Share groups have state with other coordinators, which goes first."""
+    share_groups = context.broker.share_groups
+    if share_groups.coordinator_exists(context.broker.cluster.image):
+        for group_id in dict.fromkeys(group_ids):
+            with contextlib.suppress(ProtocolError):
+                # Of another kind, unknown or not empty: the group's coordinator says so.
+                await share_groups.offsets.delete(group_id, None)
 
 
 def _command(group_ids: list[str], version: int, token: asyncio.Future[Any]) -> DeleteGroups:
