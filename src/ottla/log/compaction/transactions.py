@@ -38,7 +38,9 @@ class CleanedTransactions:
         if not header.is_transactional:
             return False
         self._advance(header.last_offset)
-        if header.producer_id in self._aborted:
+        begun = self._aborted.get(header.producer_id)
+        # One that ended before what is walked is none of ours; its marker was not seen.
+        if begun is not None and header.last_offset < begun.last_offset:
             self._seen_aborted.add(header.producer_id)
             return True
         self._seen_committed.add(header.producer_id)
@@ -74,7 +76,7 @@ class CleanedTransactions:
     def _advance(self, offset: int) -> None:
         while self._coming and self._coming[0].first_offset <= offset:
             begun = self._coming.popleft()
-            self._aborted.setdefault(begun.producer_id, begun)
+            self._aborted[begun.producer_id] = begun
 
 
 def _control_type(batch: BytesLike) -> ControlType | None:
