@@ -28,6 +28,7 @@ from ottla.coordination.outcome import (
 )
 from ottla.log.errors import LogDirectoryFailed
 from ottla.log.partition_log import AppendOrigin
+from ottla.log.verification import VerificationGuard
 from ottla.records.batch import BatchHeader, iter_complete_headers, read_header
 from ottla.records.control import ControlType, decode_control_key
 from ottla.records.decode import decode_records
@@ -164,6 +165,7 @@ class ShardRuntime:
         is_one_batch = outcome.is_atomic or outcome.producer is not None
         limit_bytes = sys.maxsize if is_one_batch else self._max_batch_bytes
         now_ms = self._time.now_ms()
+        guard = None if outcome.producer is None else outcome.producer.guard
         try:
             for share in _batches(outcome.records, limit_bytes):
                 batch = memoryview(bytearray(_encode(share, now_ms, outcome.producer)))
@@ -172,6 +174,7 @@ class ShardRuntime:
                     [(0, read_header(batch))],
                     now_ms=now_ms,
                     origin=AppendOrigin.COORDINATOR,
+                    guard=cast("VerificationGuard | None", guard),
                 )
         except EXPECTED_ERRORS as error:
             if outcome.producer is not None and not isinstance(error, LogDirectoryFailed):

@@ -35,6 +35,8 @@ class TransactionalProducer(NamedTuple):
 
     producer_id: int
     producer_epoch: int
+    guard: object = None
+    """With which the partition lets the transaction begin; a core passes it on from the command."""
 
 
 class Reply(NamedTuple):

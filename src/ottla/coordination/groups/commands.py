@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ottla.wire.api.k14_sync_group import SyncGroupRequest
     from ottla.wire.api.k15_describe_groups import DescribeGroupsRequest
     from ottla.wire.api.k16_list_groups import ListGroupsRequest
+    from ottla.wire.api.k28_txn_offset_commit import TxnOffsetCommitRequest
     from ottla.wire.api.k42_delete_groups import DeleteGroupsRequest
     from ottla.wire.api.k47_offset_delete import OffsetDeleteRequest
     from ottla.wire.api.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Where commands are decided; a kind of groups that nobody uses is never imported.
 _CLASSIC = "ottla.coordination.groups.classic_requests"
 _OFFSETS = "ottla.coordination.groups.offset_requests"
+_TRANSACTIONAL_OFFSETS = "ottla.coordination.groups.transactional_requests"
 _CONSUMER = "ottla.coordination.groups.consumer.requests"
 _GROUPS = "ottla.coordination.groups.group_requests"
 
@@ -105,6 +107,20 @@ class OffsetCommit(Command):
     __slots__ = ()
     MODULE = _OFFSETS
     request: OffsetCommitRequest
+
+
+class TxnOffsetCommit(Command):
+    """``guard`` is what the shard's partition demands of a producer that begins a transaction."""
+
+    __slots__ = ("guard",)
+    MODULE = _TRANSACTIONAL_OFFSETS
+    request: TxnOffsetCommitRequest
+
+    def __init__(
+        self, token: object, request: TxnOffsetCommitRequest, version: int, guard: object
+    ) -> None:
+        super().__init__(token, request, version)
+        self.guard = guard
 
 
 class OffsetFetch(Command):

@@ -58,6 +58,9 @@ def _delete_groups(
 def _delete_group(shard: GroupShard, group: Group, outcome: Outcome) -> None:
     for topic, partition, _ in shard.offsets.positions(group.group_id):
         outcome.records.append(offset_tombstone(group.group_id, topic, partition))
+    for topic, partition in shard.pending_offsets.of_group(group.group_id):
+        if shard.offsets.get(group.group_id, topic, partition) is None:
+            outcome.records.append(offset_tombstone(group.group_id, topic, partition))
     outcome.records.extend(group.tombstones())
     for member_id in group.volatile_sessions():
         outcome.cancel_timer(session_timer(group.group_id, member_id))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups import commands, offsets, queries
 from ottla.coordination.groups.classic import ClassicGroup
+from ottla.coordination.groups.committed import CommittedOffset
 from ottla.coordination.groups.group import Membership, PartitionName
-from ottla.coordination.groups.group_log import committed_offset, offset_tombstone
+from ottla.coordination.groups.group_log import Change, committed_offset, offset_tombstone
+from ottla.coordination.groups.pending_offsets import OffsetKey
 from ottla.coordination.groups.timers import session_timer
-from ottla.coordination.outcome import Outcome
+from ottla.coordination.outcome import Outcome, TransactionalProducer
 from ottla.wire.errors import ErrorCode
 from ottla.wire.group_records import (
     GroupRecordKey,
@@ -26,24 +28,49 @@ if TYPE_CHECKING:
 def replay(shard: GroupShard, key: GroupRecordKey, value: GroupRecordValue | None) -> None:
     """Takes in a committed offset, or its end."""
     assert isinstance(key, OffsetCommitKey)
+    position = OffsetKey(key.group, key.topic, key.partition)
     if value is None:
-        shard.offsets.remove(key.group, key.topic, key.partition)
+        shard.offsets.remove(*position)
+        shard.pending_offsets.remove(position)
         return
     assert isinstance(value, OffsetCommitValue)
-    if key.group not in shard.groups:
+    shard.pending_offsets.overtake(position)
+    put(shard, position, committed_offset(value))
+
+
+def replay_pending(shard: GroupShard, change: Change, producer: TransactionalProducer) -> bool:
+    """Takes in an offset that waits for the end of a transaction; false for any other record."""
+    key, value = change.key, change.value
+    if not isinstance(key, OffsetCommitKey) or not isinstance(value, OffsetCommitValue):
+        return False
+    position = OffsetKey(key.group, key.topic, key.partition)
+    _ensure_group(shard, key.group)
+    shard.pending_offsets.put(producer.producer_id, position, committed_offset(value))
+    return True
+
+
+def put(shard: GroupShard, position: OffsetKey, committed: CommittedOffset) -> None:
+    """Lets an offset take effect."""
+    _ensure_group(shard, position.group_id)
+    shard.offsets.put(*position, committed)
+
+
+def _ensure_group(shard: GroupShard, group_id: str) -> None:
+    if group_id not in shard.groups:
         # Offsets of nobody's group make a simple group.
-        shard.groups[key.group] = ClassicGroup(key.group)
-    shard.offsets.put(key.group, key.topic, key.partition, committed_offset(value))
+        shard.groups[group_id] = ClassicGroup(group_id)
 
 
 def expire(shard: GroupShard, outcome: Outcome, now_ms: int) -> None:
     """Lets go of offsets past their retention, and of empty groups without any."""
     outcome.is_atomic = False
     for group in shard.groups.values():
-        tombstones = offsets.expired(group, shard.offsets, shard.settings, now_ms)
+        pending = shard.pending_offsets
+        tombstones = offsets.expired(group, shard.offsets, pending, shard.settings, now_ms)
         outcome.records.extend(tombstones)
         offset_count = sum(1 for _ in shard.offsets.positions(group.group_id))
-        if group.may_vanish and len(tombstones) == offset_count:
+        is_unused = len(tombstones) == offset_count and not pending.has_group(group.group_id)
+        if group.may_vanish and is_unused:
             outcome.records.extend(group.tombstones())
 
 
@@ -92,7 +119,7 @@ def _offset_delete(
     shard: GroupShard, command: commands.OffsetDelete, outcome: Outcome, _: int
 ) -> None:
     group = shard.groups.get(command.request.group_id)
-    offsets.delete(outcome, command, group, shard.offsets)
+    offsets.delete(outcome, command, group, shard.offsets, shard.pending_offsets)
 
 
 def _topics_deleted(
@@ -105,6 +132,12 @@ def _topics_deleted(
             outcome.records.extend(
                 offset_tombstone(group_id, topic, partition) for partition in committed[topic]
             )
+    for group_id in shard.pending_offsets.group_ids():
+        outcome.records.extend(
+            offset_tombstone(group_id, topic, partition)
+            for topic, partition in shard.pending_offsets.of_group(group_id)
+            if topic in command.topics and shard.offsets.get(group_id, topic, partition) is None
+        )
 
 
 DECIDE: dict[type[Any], Callable[[GroupShard, Any, Outcome, int], None]] = {

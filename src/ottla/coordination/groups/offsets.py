@@ -6,6 +6,7 @@ from ottla.coordination.groups.commands import OffsetCommit, OffsetDelete
 from ottla.coordination.groups.committed import CommittedOffset, OffsetStore
 from ottla.coordination.groups.group import Group
 from ottla.coordination.groups.group_log import offset_record, offset_tombstone
+from ottla.coordination.groups.pending_offsets import PendingOffsets
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.outcome import CoordinatorRecord, Outcome, size_bytes
 from ottla.wire.api.k08_offset_commit import (
@@ -97,7 +98,11 @@ def commit(outcome: Outcome, command: OffsetCommit, settings: GroupSettings, now
 
 
 def delete(
-    outcome: Outcome, command: OffsetDelete, group: Group | None, store: OffsetStore
+    outcome: Outcome,
+    command: OffsetDelete,
+    group: Group | None,
+    store: OffsetStore,
+    pending: PendingOffsets,
 ) -> None:
     """Forgets the offsets named, except of topics that members of the group consume."""
     request = command.request
@@ -115,6 +120,7 @@ def delete(
                 offset_tombstone(group.group_id, topic.name, index)
                 for index in dict.fromkeys(indexes)
                 if store.get(group.group_id, topic.name, index) is not None
+                or pending.has(group.group_id, topic.name, index)
             )
         topics.append(
             ForgottenTopic(
@@ -138,12 +144,16 @@ def _check_delete(group: Group | None, group_id: str) -> ErrorCode:
 
 
 def expired(
-    group: Group, store: OffsetStore, settings: GroupSettings, now_ms: int
+    group: Group,
+    store: OffsetStore,
+    pending: PendingOffsets,
+    settings: GroupSettings,
+    now_ms: int,
 ) -> list[CoordinatorRecord]:
     """Tombstones of the group's offsets whose retention is over (KIP-211).
 
-    While members consume a topic its offsets stay. Others' retention begins with their commit, or
-    when the group became empty if that was later.
+    While members consume a topic its offsets stay, and so does what an open transaction may change.
+    Others' retention begins with their commit, or when the group became empty if that was later.
     """
     unused_since_ms = group.offsets_unused_since_ms
     if unused_since_ms is None:
@@ -157,6 +167,6 @@ def expired(
         else:
             since_ms = max(committed.commit_timestamp_ms, unused_since_ms)
             expire_ms = since_ms + settings.offsets_retention_ms
-        if now_ms >= expire_ms:
+        if now_ms >= expire_ms and not pending.has(group.group_id, topic, partition):
             tombstones.append(offset_tombstone(group.group_id, topic, partition))
     return tombstones

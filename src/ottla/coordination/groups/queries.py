@@ -54,8 +54,12 @@ def fetch_offsets(
     """The committed offsets asked for; -1 where there is none, whether or not the group exists."""
     if version >= _SEVERAL_GROUPS_VERSION:
         return OffsetFetchResponse(
-            groups=[_found_group(shard, group, version) for group in request.groups]
+            groups=[
+                _found_group(shard, group, version, require_stable=request.require_stable)
+                for group in request.groups
+            ]
         )
+    unstable = _unstable(shard, request.group_id, request.require_stable)
     committed = shard.offsets.of_group(request.group_id)
     asked: Iterable[tuple[str, Iterable[int]]]
     if request.topics is None:
@@ -67,34 +71,51 @@ def fetch_offsets(
         found = committed.get(name, {})
         partitions = []
         for index in indexes:
-            position = found.get(index, _NOT_COMMITTED)
+            is_unstable = (name, index) in unstable
+            position = _NOT_COMMITTED if is_unstable else found.get(index, _NOT_COMMITTED)
             partitions.append(
                 FoundPartition(
                     partition_index=index,
                     committed_offset=position.offset,
                     committed_leader_epoch=position.leader_epoch,
                     metadata=position.metadata,
-                    error_code=ErrorCode.NONE,
+                    error_code=_stability(is_unstable),
                 )
             )
         topics.append(FoundTopic(name=name, partitions=partitions))
     return OffsetFetchResponse(topics=topics)
 
 
-def _found_group(shard: GroupShard, asked: GroupToLookUp, version: int) -> FoundGroup:
+def _unstable(shard: GroupShard, group_id: str, require_stable: bool) -> frozenset[tuple[str, int]]:
+    """The positions that can't be told, because a transaction may change them yet (KIP-447)."""
+    return frozenset(shard.pending_offsets.of_group(group_id) if require_stable else ())
+
+
+def _stability(is_unstable: bool) -> ErrorCode:
+    return ErrorCode.UNSTABLE_OFFSET_COMMIT if is_unstable else ErrorCode.NONE
+
+
+def _found_group(
+    shard: GroupShard, asked: GroupToLookUp, version: int, *, require_stable: bool
+) -> FoundGroup:
     error = _check_fetch(shard, asked, version)
     if error is not ErrorCode.NONE:
         return FoundGroup(group_id=asked.group_id, topics=[], error_code=error)
+    unstable = _unstable(shard, asked.group_id, require_stable)
     committed = shard.offsets.of_group(asked.group_id)
     if asked.topics is None:
         topics = [
-            _found_topic(name, _topic_id(partitions), partitions, partitions)
+            _found_topic(name, _topic_id(partitions), partitions, partitions, unstable)
             for name, partitions in committed.items()
         ]
     else:
         topics = [
             _found_topic(
-                topic.name, topic.topic_id, topic.partition_indexes, committed.get(topic.name, {})
+                topic.name,
+                topic.topic_id,
+                topic.partition_indexes,
+                committed.get(topic.name, {}),
+                unstable,
             )
             for topic in asked.topics
         ]
@@ -117,11 +138,16 @@ def _topic_id(partitions: Mapping[int, CommittedOffset]) -> UUID:
 
 
 def _found_topic(
-    name: str, topic_id: UUID, indexes: Iterable[int], committed: Mapping[int, CommittedOffset]
+    name: str,
+    topic_id: UUID,
+    indexes: Iterable[int],
+    committed: Mapping[int, CommittedOffset],
+    unstable: frozenset[tuple[str, int]],
 ) -> FoundGroupTopic:
     partitions = []
     for index in indexes:
-        position = committed.get(index, _NOT_COMMITTED)
+        is_unstable = (name, index) in unstable
+        position = _NOT_COMMITTED if is_unstable else committed.get(index, _NOT_COMMITTED)
         if topic_id.int and position.topic_id is not None and position.topic_id != topic_id:
             # Committed for an earlier topic of the same name.
             position = _NOT_COMMITTED
@@ -131,7 +157,7 @@ def _found_topic(
                 committed_offset=position.offset,
                 committed_leader_epoch=position.leader_epoch,
                 metadata=position.metadata,
-                error_code=ErrorCode.NONE,
+                error_code=_stability(is_unstable),
             )
         )
     return FoundGroupTopic(name=name, topic_id=topic_id, partitions=partitions)

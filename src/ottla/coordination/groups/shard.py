@@ -29,6 +29,7 @@ from ottla.coordination.groups.committed import OffsetStore
 from ottla.coordination.groups.events import MemberRemoved
 from ottla.coordination.groups.group import Group
 from ottla.coordination.groups.group_log import read_record
+from ottla.coordination.groups.pending_offsets import PendingOffsets
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.timers import OFFSET_EXPIRY_TIMER, TimerKey, TimerKind
 from ottla.coordination.outcome import (
@@ -68,7 +69,7 @@ class GroupShard:
         self._latest_image = latest_image
         self.groups: dict[str, Group] = {}
         self.offsets = OffsetStore()
-        self._transactions: dict[int, list[CoordinatorRecord]] = {}
+        self.pending_offsets = PendingOffsets()
 
     @property
     def image(self) -> ClusterImage:
@@ -86,12 +87,11 @@ class GroupShard:
         self, record: CoordinatorRecord, producer: TransactionalProducer | None = None
     ) -> SkippedRecord | None:
         """Takes in one record of the log; says so if it was skipped."""
-        if producer is not None:
-            self._transactions.setdefault(producer.producer_id, []).append(record)
-            return None
         change = read_record(record)
         if isinstance(change, SkippedRecord):
             return change
+        if producer is not None and offset_requests.replay_pending(self, change, producer):
+            return None
         module = _REPLAYED_BY.get(change.key.RECORD_TYPE)
         if module is None:
             return SkippedRecord(f"{type(change.key).__name__} belongs to another kind of group")
@@ -100,10 +100,8 @@ class GroupShard:
 
     def end_transaction(self, producer_id: int, producer_epoch: int, is_committed: bool) -> None:
         """Lets the offsets of a committed transaction take effect, drops those of an aborted."""
-        records = self._transactions.pop(producer_id, [])
-        if is_committed:
-            for record in records:
-                self.replay(record)
+        for key, committed in self.pending_offsets.end(producer_id, is_committed=is_committed):
+            offset_requests.put(self, key, committed)
 
     def apply(self, event: Any) -> None:
         """Makes a change that a restart forgets."""
@@ -122,6 +120,7 @@ class GroupShard:
             and group.is_simple
             and group.generation_id == 0
             and not self.offsets.of_group(group.group_id)
+            and not self.pending_offsets.has_group(group.group_id)
         )
 
     # Decisions
