@@ -207,7 +207,8 @@ class Dispatcher:
     def _park(
         self, session: Session, api: _Api, correlation_id: int, pending: Awaitable[Any]
     ) -> Reply:
-        reply = Reply(overlaps=api.key == _PRODUCE)
+        # Nothing may overtake it, as a produce could: its records aren't appended yet.
+        reply = Reply(overlaps=False)
 
         def finish(done: asyncio.Future[Any]) -> None:
             if done.cancelled() or (session.is_closed and done.exception() is None):

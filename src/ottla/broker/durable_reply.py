@@ -94,6 +94,13 @@ class DurableReply:
             send(self._response)
 
 
+async def result_of(reply: DurableReply) -> Any:
+    """Wait for the response."""
+    due: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    reply.then(due.set_result)
+    return await due
+
+
 class Expiring(Protocol):
     """A reply whose time may be up before it can leave."""
 

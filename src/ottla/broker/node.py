@@ -54,8 +54,6 @@ from ottla.wire.errors import ProtocolError
 __all__ = ["BrokerNode", "Node", "StartError"]
 
 if TYPE_CHECKING:
-    from ottla.broker.produce import CheckedRecords
-    from ottla.broker.topic_settings import TopicSettings
     from ottla.broker.log_cleaner import LogCleaner
     from ottla.coordination.groups.settings import GroupSettings
 
@@ -120,7 +118,6 @@ class BrokerNode:
         self._commit: GroupCommit | None = None
         self._cleaner: LogCleaner | None = None
         self._is_stopping = False
-        self._unpacking: Worker | None = None
 
     # What handlers use; set by start().
 
@@ -134,6 +131,8 @@ class BrokerNode:
     offline_directories: Mapping[str, LogDirectoryFailed]
     """Why log directories could not be opened at the start, by path."""
     producer_ids: ProducerIds
+    unpacking: Worker
+    """Looks through batches that unpack to a lot: one at a time, so that memory is bounded."""
     deadlines: Deadlines
     fetch_max_bytes: int
 
@@ -191,33 +190,6 @@ class BrokerNode:
             )
         except ProtocolError as error:
             _logger.warning("can't create %s on demand: %s", ", ".join(names), error)
-
-    async def check_records_in_thread(
-        self, records: memoryview, settings: TopicSettings
-    ) -> CheckedRecords:
-        """`check_records` for a batch that takes long; one at a time, so that memory is bounded.
-
-        Raises:
-            ProtocolError, RecordsError: what is wrong with the records.
-        """
-        from ottla.broker.produce import check_records
-
-        if self._unpacking is None:
-            self._unpacking = self._new_worker("unpacking")
-
-        def check() -> CheckedRecords | Exception:
-            try:
-                return check_records(records, settings)
-            except Exception as error:
-                return error
-
-        checked: asyncio.Future[CheckedRecords | Exception]
-        checked = asyncio.get_running_loop().create_future()
-        self._unpacking.run(check, lambda result: checked.done() or checked.set_result(result))
-        result = await checked
-        if isinstance(result, Exception):
-            raise result
-        return result
 
     def storage_failed(self, partition: Partition, error: Exception) -> None:
         """A disk failed: its log directory is offline."""
@@ -294,8 +266,7 @@ class BrokerNode:
             if self._cleaner is not None:
                 self._cleaner.stop()
             self._checkpoints.stop(wait=True)
-            if self._unpacking is not None:
-                self._unpacking.stop(wait=False)
+            self.unpacking.stop(wait=False)
             for task in self._tasks:
                 task.cancel()
             self.groups.stop()
@@ -431,6 +402,7 @@ class BrokerNode:
         self.cluster.listen(self.share_groups.follow)
         self._maintenance = Maintenance()
         self._checkpoints = self._new_worker("checkpoints")
+        self.unpacking = self._new_worker("unpacking")
         self.connections = Connections(
             max_connections=min(
                 config.integer("max.connections"), max_connections_within(self._open_file_limit)

@@ -1,19 +1,16 @@
-"""Producing within a transaction: no record is appended to a partition behind the coordinator's
-back (KIP-890).
+"""Producing within a transaction: the coordinator consents to its first batch in each partition.
 
-Before the first batch of a transaction in a partition the coordinator is asked whether the
-partition is part of it; for clients of transaction.version 2 the same question makes it so. Where
-the transaction has records already, it isn't asked again.
+Where the transaction has records already, it isn't asked again (KIP-890).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from ottla.broker.durable_reply import DurableReply
-from ottla.broker.errors import code_of
+from ottla.broker.durable_reply import DurableReply, result_of
+from ottla.broker.produce import keep_records
+from ottla.broker.transaction_verification import ClientKnowledge, consent_of_coordinator
 from ottla.log.names import TopicPartition
 from ottla.records.batch import BatchHeader, read_header
 from ottla.records.errors import RecordsError
@@ -26,20 +23,8 @@ if TYPE_CHECKING:
     from ottla.wire.api.k00_produce import ProduceRequest, ProduceResponse
 
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
-# From here on clients know TRANSACTION_ABORTABLE, and leave adding partitions to the broker.
 _FIRST_VERSION_WITH_ABORTABLE = 11
 _FIRST_VERSION_THAT_ADDS = 12
-
-# Clients that know nothing of verification try again after this, without looking for new metadata.
-_RETRIED_BY_EVERYONE = ErrorCode.NOT_ENOUGH_REPLICAS
-_PASSING_ERRORS = frozenset(
-    {
-        ErrorCode.NETWORK_EXCEPTION,
-        ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
-        ErrorCode.COORDINATOR_NOT_AVAILABLE,
-        ErrorCode.NOT_COORDINATOR,
-    }
-)
 
 
 class _Consent(NamedTuple):
@@ -88,7 +73,7 @@ class ProduceTransaction:
 
 Append = Callable[
     ["RequestContext", "ProduceRequest", ProduceTransaction],
-    "ProduceResponse | DurableReply | None",
+    "ProduceResponse | DurableReply | Awaitable[ProduceResponse | None] | None",
 ]
 
 
@@ -151,45 +136,23 @@ async def _append_when_verified(
     append: Append,
 ) -> ProduceResponse | None:
     assert request.transactional_id is not None
-    unverified = transaction.unverified
-    _keep_records(request)
-    try:
-        answers = await context.broker.transactions.verify(
-            request.transactional_id,
-            producer_id,
-            producer_epoch,
-            unverified,
-            adds=context.version >= _FIRST_VERSION_THAT_ADDS,
-        )
-    except ProtocolError as error:
-        answers = dict.fromkeys(unverified, code_of(error.code))
-    for name, answer in answers.items():
-        transaction.answered(TopicPartition(*name), told_to_producer(answer, context.version))
+    keep_records(request)
+    answers = await consent_of_coordinator(
+        context.broker,
+        request.transactional_id,
+        producer_id,
+        producer_epoch,
+        transaction.unverified,
+        ClientKnowledge(
+            knows_abortable=context.version >= _FIRST_VERSION_WITH_ABORTABLE,
+            leaves_adding_to_broker=context.version >= _FIRST_VERSION_THAT_ADDS,
+            # It makes no client look for new metadata.
+            retried=ErrorCode.NOT_ENOUGH_REPLICAS,
+        ),
+    )
+    for name, error in answers.items():
+        transaction.answered(name, error)
     result = append(context, request, transaction)
-    return await _result(result) if isinstance(result, DurableReply) else result
-
-
-def _keep_records(request: ProduceRequest) -> None:
-    """They lie in the connection's receive buffer, which the next bytes overwrite."""
-    for topic in request.topic_data:
-        for wanted in topic.partition_data:
-            if wanted.records is not None:
-                wanted.records = memoryview(bytearray(cast("memoryview", wanted.records)))
-
-
-async def _result(reply: DurableReply) -> ProduceResponse:
-    done: asyncio.Future[ProduceResponse] = asyncio.get_running_loop().create_future()
-    reply.then(done.set_result)
-    return await done
-
-
-def told_to_producer(error: ErrorCode, version: int) -> ErrorCode:
-    """What a producer of this Produce version hears of the coordinator's answer."""
-    if error is ErrorCode.PRODUCER_FENCED:
-        return ErrorCode.INVALID_PRODUCER_EPOCH
-    if error is ErrorCode.TRANSACTION_ABORTABLE and version < _FIRST_VERSION_WITH_ABORTABLE:
-        return ErrorCode.INVALID_TXN_STATE
-    if error is ErrorCode.CONCURRENT_TRANSACTIONS and version < _FIRST_VERSION_THAT_ADDS:
-        # To those who add partitions themselves it never says this otherwise.
-        return _RETRIED_BY_EVERYONE
-    return _RETRIED_BY_EVERYONE if error in _PASSING_ERRORS else error
+    if isinstance(result, Awaitable):
+        return await result
+    return await result_of(result) if isinstance(result, DurableReply) else result

@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +30,24 @@ class Worker(Protocol):
     def stop(self, *, wait: bool) -> None:
         """Take no more work; what was handed over is still finished. ``wait``: before returning."""
         ...
+
+
+async def result_of_work(worker: Worker, work: Callable[[], T]) -> T:
+    """What ``work`` returns, or raises, in the worker."""
+    due: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def attempt() -> Callable[[], None]:
+        try:
+            return partial(due.set_result, work())
+        except Exception as error:
+            return partial(due.set_exception, error)
+
+    def settle(outcome: Callable[[], None]) -> None:
+        if not due.done():
+            outcome()
+
+    worker.run(attempt, settle)
+    return await due
 
 
 # Makes the worker of a name, on the running event loop.
