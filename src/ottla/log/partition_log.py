@@ -362,10 +362,12 @@ class PartitionLog:
             limit = end_offset
         if offset >= limit:
             return LogSlice(None, 0, 0, offset)
-        with self._health:
-            found = self._segments.read(
-                offset, max_bytes, limit, self.log_end_offset, at_least_one_batch
-            )
+        found = self._segments.read_recent(offset, max_bytes, limit, at_least_one_batch)
+        if found is None:
+            with self._health:
+                found = self._segments.read(
+                    offset, max_bytes, limit, self.log_end_offset, at_least_one_batch
+                )
         found.health = self._health
         return found
 

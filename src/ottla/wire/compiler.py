@@ -7,7 +7,7 @@ what was written; three messages' are kept under ``tests/unit/wire/golden``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ottla.wire import primitives
@@ -106,20 +106,19 @@ def _size_bytes(records: Any) -> int:
     return len(records) if isinstance(records, _BYTES_LIKE) else records.size_bytes
 
 
-def _gather(pieces: Iterable[Any]) -> list[Any]:
-    """Consecutive bytes joined; what isn't bytes stands by itself."""
+def _gather(pieces: list[Any], slices: list[int]) -> list[Any]:
+    """The pieces at ``slices`` by themselves, unless they are bytes; those in between joined."""
     parts: list[Any] = []
-    run: list[Any] = []
-    for piece in pieces:
-        if isinstance(piece, _BYTES_LIKE):
-            run.append(piece)
+    start = 0
+    for index in slices:
+        if isinstance(pieces[index], _BYTES_LIKE):
             continue
-        if run:
-            parts.append(b"".join(run))
-            run.clear()
-        parts.append(piece)
-    if run:
-        parts.append(b"".join(run))
+        if start < index:
+            parts.append(b"".join(pieces[start:index]))
+        parts.append(pieces[index])
+        start = index + 1
+    if start < len(pieces):
+        parts.append(b"".join(pieces[start:]))
     return parts
 
 

@@ -22,18 +22,23 @@ class EncoderSource(Source):
         self._flexible = schema.is_flexible(version)
         self._run: Run = []
         self._tag_writers: dict[str, Field] = {}
+        self._notes_slices = holds_records(schema, version)
         with self.block("def encode(message, in_parts)"):
             self.line("pieces = []")
             self.line("append = pieces.append")
+            if self._notes_slices:
+                self.line("slices = []")
             with self.block("try"):
                 self._write_struct("message", schema, schema.name)
                 self._flush()
-                if holds_records(schema, version):
-                    self.line("return gather(pieces) if in_parts else join(pieces)")
+                if self._notes_slices:
+                    self.line("return gather(pieces, slices) if in_parts else join(pieces)")
                 else:
                     self.line("return [join(pieces)] if in_parts else join(pieces)")
             with self.block("except UNENCODABLE as error"):
                 self.line("raise Unencodable(f'{NAME}: {error}') from error")
+        # Tagged fields are joined at once, for their size comes first.
+        self._notes_slices = False
         while self._tag_writers:
             self._emit_tag_writer(*self._tag_writers.popitem())
         self.constants["NAME"] = f"{schema.name} v{version}"
@@ -163,6 +168,9 @@ class EncoderSource(Source):
         else:
             self._measure(payload, length, type_, plus)
         self._write_length(length, type_, compact)
+        if type_.name == "Records" and self._notes_slices:
+            with self.block(f"if type({payload}) is not bytes"):
+                self.line("slices.append(len(pieces))")
         self.line(f"append({payload})")
 
     def _measure(self, payload: str, length: str, type_: Sized, plus: str) -> None:

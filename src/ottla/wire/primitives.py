@@ -60,6 +60,11 @@ def uvarint(value: int) -> bytes:
     """An unsigned varint."""
     if value < 0x80:
         return _ONE_BYTE[value]
+    # Lengths of records, nearly always.
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    if value < 0x200000:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
