@@ -132,9 +132,10 @@ def test_a_disk_that_fails_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(28, "full")
 
     before = state_of(log)
-    with monkeypatch.context() as patch, pytest.raises(LogDirectoryFailed):
+    with monkeypatch.context() as patch:
         patch.setattr(type(log._segments.active), "write", fail)
-        append_in_short(log, batch, 0)
+        with pytest.raises(LogDirectoryFailed):
+            append_in_short(log, batch, 0)
     assert state_of(log) == before
     with pytest.raises(LogDirectoryFailed):
         append_in_short(log, batch, 0)
