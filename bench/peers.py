@@ -127,7 +127,7 @@ def kafka_version() -> str:
 def address_of(bootstrap_servers: str) -> tuple[str, int]:
     """Host and port as sockets want them."""
     host, _, port = bootstrap_servers.rpartition(":")
-    return host, int(port)
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def start_on_free_port(directory: pathlib.Path, settings: Mapping[str, str]) -> OttlaServer:

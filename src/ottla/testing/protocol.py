@@ -26,7 +26,7 @@ class Connection:
     """One connection to a broker; requests are answered in order.
 
     Args:
-        bootstrap_servers: ``host:port``.
+        bootstrap_servers: ``host:port``; an IPv6 address stands in brackets.
         timeout_seconds: for connecting and for each wait for bytes.
         client_id: sent in every request.
     """
@@ -39,6 +39,7 @@ class Connection:
         client_id: str | None = "ottla-testing",
     ) -> None:
         host, _, port = bootstrap_servers.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
         self._socket = socket.create_connection((host, int(port)), timeout=timeout_seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client_id = client_id

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ottla.metadata.config.describe import DescribedConfig as Described
 from ottla.metadata.config.describe import describe_config
+from ottla.metadata.config.resolve import ConfigSource
 from ottla.metadata.image import ConfigResource, ResourceType
 from ottla.wire.api.k32_describe_configs import (
     ConfigSynonym,
@@ -40,6 +41,9 @@ def _describe(
     broker = context.broker
     try:
         resource = ConfigResource(_resource_type(wanted.resource_type), wanted.resource_name)
+        if resource.type is ResourceType.BROKER_LOGGER:
+            described.configs = _describe_loggers(broker.configuration.node_id, wanted)
+            return described
         found = describe_config(
             broker.resolver, broker.cluster.image, resource, wanted.configuration_keys
         )
@@ -49,6 +53,24 @@ def _describe(
     else:
         described.configs = [_respond(request, config) for config in found]
     return described
+
+
+def _describe_loggers(node_id: int, wanted: ResourceToDescribe) -> list[DescribedConfig]:
+    from ottla.broker.loggers import check_is_own, logger_levels
+
+    check_is_own(wanted.resource_name, node_id)
+    return [
+        DescribedConfig(
+            name=name,
+            value=level,
+            read_only=False,
+            config_source=ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG,
+            is_sensitive=False,
+            synonyms=[],
+        )
+        for name, level in logger_levels().items()
+        if not wanted.configuration_keys or name in wanted.configuration_keys
+    ]
 
 
 def _resource_type(number: int) -> ResourceType:

@@ -9,13 +9,14 @@ from ottla.metadata.controller.alter_configs import (
     IncrementalAlterConfigsItem,
     decide_incremental_alter_configs,
 )
+from ottla.metadata.image import ResourceType
 from ottla.wire.api.k44_incremental_alter_configs import (
     AlteredResource,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
     ResourceToAlter,
 )
-from ottla.wire.errors import ProtocolError
+from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
@@ -26,6 +27,8 @@ async def handle(
 ) -> IncrementalAlterConfigsResponse:
     broker = context.broker
     items = [_item(resource) for resource in request.resources]
+    loggers = [item for item in items if item.resource_type == ResourceType.BROKER_LOGGER]
+    items = [item for item in items if item.resource_type != ResourceType.BROKER_LOGGER]
     try:
         reply = await broker.cluster.submit(
             lambda image: decide_incremental_alter_configs(
@@ -34,6 +37,9 @@ async def handle(
         )
     except ProtocolError as error:
         reply = [(item.resource_type, item.resource_name, error) for item in items]
+    for item in loggers:
+        refusal = _alter_loggers(context, item, loggers, validate_only=request.validate_only)
+        reply.append((item.resource_type, item.resource_name, refusal))
     return IncrementalAlterConfigsResponse(
         responses=[
             AlteredResource(
@@ -45,6 +51,28 @@ async def handle(
             for resource_type, resource_name, error in reply
         ]
     )
+
+
+def _alter_loggers(
+    context: RequestContext,
+    item: IncrementalAlterConfigsItem,
+    items: list[IncrementalAlterConfigsItem],
+    *,
+    validate_only: bool,
+) -> ProtocolError | None:
+    """What runs is changed at once, and nothing is stored (KIP-412)."""
+    from ottla.broker.loggers import alter_levels, check_is_own
+
+    try:
+        if [each.resource_name for each in items].count(item.resource_name) > 1:
+            raise ProtocolError(
+                ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
+            )
+        check_is_own(item.resource_name, context.broker.configuration.node_id)
+        alter_levels(item.operations, validate_only=validate_only)
+    except ProtocolError as error:
+        return error
+    return None
 
 
 def _item(resource: ResourceToAlter) -> IncrementalAlterConfigsItem:
