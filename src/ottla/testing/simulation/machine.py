@@ -65,10 +65,11 @@ class Machine:
             world.trace.note("broker", "listens")
 
     async def _until_done_or_dead(self, task: asyncio.Task[None]) -> None:
-        died = asyncio.ensure_future(self._died.wait())
-        await asyncio.wait({task, died}, return_when=asyncio.FIRST_COMPLETED)
-        died.cancel()
-        if task.done() and not self._died.is_set():
+        died = self._died
+        waiting = asyncio.ensure_future(died.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not died.is_set():
             task.result()
 
     async def died(self) -> None:
@@ -115,7 +116,8 @@ class Machine:
         self.world.trace.note("broker", "is asked to stop")
         stopping = process.run(lambda: self.world.loop.create_task(node.stop()))
         await self._until_done_or_dead(stopping)
-        if self.is_up:
+        # Unless a fault was faster, and the next life has begun.
+        if self._process is process and process.is_alive:
             self._end()
 
     def _end(self) -> None:

@@ -40,6 +40,18 @@ _COPIES = {"copiers": 2, "writers": 1, "partitions": 2, "producers": 1}
 _CRASHES = {"power_cuts": 2, "slow_disk_episodes": 1, "chaos_s": 5.0}
 _LOSSES = {"partitions_of_network": 2, "client_kills": 2, "chaos_s": 6.0}
 
+# Between a decision and its last marker lies one fsync.
+_MANY_CRASHES = {
+    "writers": 4,
+    "partitions": 3,
+    "power_cuts": 8,
+    "slow_disk_episodes": 6,
+    "chaos_s": 6.0,
+    "copiers": 0,
+    "classic_consumers": 0,
+    "consumers": 0,
+}
+
 
 @contextmanager
 def _acknowledge_before_fsync() -> Iterator[None]:
@@ -200,7 +212,7 @@ PLANTED_BUGS = {
         PlantedBug(
             "coordinator-forgets-prepared-commits",
             _coordinator_forgets_prepared_commits,
-            {**_COPIES, **_CRASHES},
+            _MANY_CRASHES,
         ),
         PlantedBug("epoch-fence-skipped", _epoch_fence_skipped, {**_COPIES, **_LOSSES}),
         PlantedBug("duplicate-sequence-accepted", _duplicate_sequence_accepted, _LOSSES),
