@@ -97,12 +97,15 @@ class GroupCoordinator:
 
     def _open_shard(self, partition: Partition) -> ShardRuntime:
         from ottla.broker.coordinator_shard import ShardRuntime
+        from ottla.coordination.groups.commands import ForgetMissingTopics
         from ottla.coordination.groups.shard import GroupShard
 
         settings = self._new_settings()
-        return ShardRuntime(
+        shard = ShardRuntime(
             partition,
             lambda: GroupShard(settings, self._latest_image),
             self._time,
             max_batch_bytes=settings.max_batch_bytes,
         )
+        shard.submit_when_ready(ForgetMissingTopics())
+        return shard

@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from ottla.metadata.store.sqlite import IN_MEMORY, SqliteMetadataStore
 from ottla.metadata.topic_names import GROUP_METADATA_TOPIC
+from ottla.testing.simulation.disk import SimulatedDisk
 from ottla.wire.api.k03_metadata import MetadataRequest, TopicToDescribe
 from ottla.wire.api.k08_offset_commit import OffsetCommitRequest, PartitionToCommit, TopicToCommit
+from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest, TopicToLookUp
 from ottla.wire.api.k11_join_group import JoinGroupRequest, JoinProtocol
 from ottla.wire.api.k20_delete_topics import DeleteTopicsRequest
 
@@ -47,6 +52,36 @@ def test_asking_for_its_metadata_makes_an_internal_topic_as_its_coordinator_need
             assert not partition.settings.deletes_old_segments
 
     tell(story)
+
+
+class KeptStore(SqliteMetadataStore):
+    """A store in memory that survives its broker."""
+
+    async def close(self) -> None:
+        """Stays open for the next broker."""
+
+
+def test_a_crash_amid_a_topics_removal_leaves_no_offsets_to_the_next_of_its_name(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, store = SimulatedDisk(1), KeptStore(IN_MEMORY)
+
+    async def before(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        assert (await client.ask(commit(5), 8)).topics[0].partitions[0].error_code == 0
+        # The crash comes before the coordinator has done its part.
+        monkeypatch.setattr(broker.node.groups, "submit_to_all_when_ready", lambda command: None)
+        await client.ask(DeleteTopicsRequest(topic_names=["t"], timeout_ms=1000), 5)
+
+    async def after(broker: Any, client: Any) -> None:
+        await asyncio.sleep(1)
+        await broker.create_topic(client, "t")
+        asked = TopicToLookUp(name="t", partition_indexes=[0])
+        answer = await client.ask(OffsetFetchRequest(group_id="g", topics=[asked]), 7)
+        assert answer.topics[0].partitions[0].committed_offset == -1
+
+    tell(before, disk=disk, store=store)
+    tell(after, disk=disk, store=store)
 
 
 def test_groups_begin_anew_when_the_offsets_topic_was_deleted(tell: Tell) -> None:

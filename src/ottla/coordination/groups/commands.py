@@ -191,6 +191,20 @@ class ConsumerGroupDescribe(Command):
     request: ConsumerGroupDescribeRequest
 
 
+class ForgetMissingTopics(Command):
+    """Offsets of topics that aren't there go: a crash came between a topic's removal and that of
+    its offsets, and a new topic of the name must not begin with them. There is no reply."""
+
+    __slots__ = ()
+    MODULE = _OFFSETS
+
+    def __init__(self) -> None:
+        super().__init__(None, None, 0)
+
+    def __repr__(self) -> str:
+        return "ForgetMissingTopics()"
+
+
 class TopicsDeleted(Command):
     """Topics that are gone: their offsets go too. Nobody asked, so there is no reply."""
 

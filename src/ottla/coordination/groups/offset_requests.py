@@ -125,10 +125,21 @@ def _offset_delete(
 def _topics_deleted(
     shard: GroupShard, command: commands.TopicsDeleted, outcome: Outcome, _: int
 ) -> None:
+    _forget_topics(shard, outcome, lambda topic: topic in command.topics)
+
+
+def _forget_missing_topics(
+    shard: GroupShard, command: commands.ForgetMissingTopics, outcome: Outcome, _: int
+) -> None:
+    topics = shard.image.topics
+    _forget_topics(shard, outcome, lambda topic: topic not in topics)
+
+
+def _forget_topics(shard: GroupShard, outcome: Outcome, is_gone: Callable[[str], bool]) -> None:
     outcome.is_atomic = False
     for group_id in shard.offsets.group_ids():
         committed = shard.offsets.of_group(group_id)
-        for topic in command.topics & committed.keys():
+        for topic in filter(is_gone, committed):
             outcome.records.extend(
                 offset_tombstone(group_id, topic, partition) for partition in committed[topic]
             )
@@ -136,7 +147,7 @@ def _topics_deleted(
         outcome.records.extend(
             offset_tombstone(group_id, topic, partition)
             for topic, partition in shard.pending_offsets.of_group(group_id)
-            if topic in command.topics and shard.offsets.get(group_id, topic, partition) is None
+            if is_gone(topic) and shard.offsets.get(group_id, topic, partition) is None
         )
 
 
@@ -144,5 +155,6 @@ DECIDE: dict[type[Any], Callable[[GroupShard, Any, Outcome, int], None]] = {
     commands.OffsetCommit: _offset_commit,
     commands.OffsetFetch: _offset_fetch,
     commands.OffsetDelete: _offset_delete,
+    commands.ForgetMissingTopics: _forget_missing_topics,
     commands.TopicsDeleted: _topics_deleted,
 }
