@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,8 @@ class Connections:
         self._send_buffer_bytes = send_buffer_bytes
         self._receive_buffer_bytes = receive_buffer_bytes
         self._unflushed: list[Session] = []
+        self._is_turn_taken = False
+        self._awaiting_turn: deque[Session] = deque()
         self._sessions: set[Session] = set()
         self._per_host: Counter[str] = Counter()
         self._closed_listeners: dict[Session, list[Callable[[], None]]] = {}
@@ -104,6 +106,24 @@ class Connections:
         if not self._unflushed:
             self._loop.call_soon(self._flush)
         self._unflushed.append(session)
+
+    def take_turn(self, session: Session) -> bool:
+        """Whether a large request may run in this iteration of the loop: one of all connections
+        does, so that small ones are never behind more than that. Otherwise ``begin_turn`` is called
+        when it may."""
+        if self._is_turn_taken:
+            self._awaiting_turn.append(session)
+            return False
+        self._is_turn_taken = True
+        self._loop.call_soon(self._next_turn)
+        return True
+
+    def _next_turn(self) -> None:
+        if not self._awaiting_turn:
+            self._is_turn_taken = False
+            return
+        self._loop.call_soon(self._next_turn)
+        self._awaiting_turn.popleft().begin_turn()
 
     def set_buffers(self, connection: socket.socket) -> None:
         """Give a new connection the configured buffers."""

@@ -26,6 +26,11 @@ class FrameOwner(Protocol):
         """Close the connection, with one log line."""
         ...
 
+    def may_begin(self, size_bytes: int) -> bool:
+        """Whether a frame of its own buffer, now complete, is to be delivered at once; otherwise
+        ``FrameReader.resume`` is called when it is."""
+        ...
+
 
 class FrameRefusedError(Exception):
     """A length prefix outside what the broker accepts; the connection must be closed."""
@@ -81,21 +86,24 @@ class FrameReader:
             shared = self._memory.shared
             end = len(self._head) + count
             self._head = b""
-            if end > _PREFIX_BYTES and _PREFIX.unpack_from(shared)[0] == end - _PREFIX_BYTES:
-                if end - _PREFIX_BYTES <= self._max_frame_bytes:
-                    # What nearly every read brings: one frame, and all of it.
-                    deliver(shared[_PREFIX_BYTES:end])
-                    return
+            size = end - _PREFIX_BYTES
+            if 0 < size <= self._max_frame_bytes and _PREFIX.unpack_from(shared)[0] == size:
+                # What nearly every read brings: one frame, and all of it.
+                deliver(shared[_PREFIX_BYTES:end])
+                return
             self._consume(shared[:end], deliver)
             return
         self._filled += count
         if self._filled == self._size:
-            self._finish(deliver)
+            if self.owner is None or self.owner.may_begin(self._size):
+                self._finish(deliver)
         elif self._filled == len(self._frame):
             self._grow(self._frame)
 
     def resume(self, deliver: Deliver) -> None:
-        """Deliver what arrived while the last frame was being answered."""
+        """Deliver what arrived while the last frame was being answered, or had to wait."""
+        if self._frame is not None and self._filled == self._size:
+            self._finish(deliver)
         backlog, self._backlog = self._backlog, bytearray()
         if backlog:
             self._consume(memoryview(backlog), deliver)

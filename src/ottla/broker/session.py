@@ -36,6 +36,8 @@ _MAX_OVERLAPPING_REQUESTS = 128
 _REQUESTS_PER_TURN = 16
 # So many bytes take as long to append as a small request takes to answer, or longer.
 _BYTES_LIKE_A_REQUEST = 32 * 1024
+# From here on a request is so much work that only one of them runs between two looks at the others.
+_LARGE_REQUEST_BYTES = 256 * 1024
 
 
 class Reply:
@@ -78,6 +80,7 @@ class Session(asyncio.BufferedProtocol):
     """The broker's side of one connection."""
 
     __slots__ = (
+        "_awaits_turn",
         "_blocked",
         "_connections",
         "_executor",
@@ -112,6 +115,7 @@ class Session(asyncio.BufferedProtocol):
         self._replies: deque[Reply] = deque()
         self._sender: FileSender | None = None
         self._transport: asyncio.Transport | None = None
+        self._awaits_turn = False
         self._blocked = False
         self._is_stopping = False
         self._writing_paused = False
@@ -199,6 +203,19 @@ class Session(asyncio.BufferedProtocol):
         _logger.warning("closing %s: %s", self.client_host, reason)
         self.close()
 
+    def may_begin(self, size_bytes: int) -> bool:
+        """Whether a complete frame may run now; a large one waits while others are running."""
+        if size_bytes < _LARGE_REQUEST_BYTES or self._connections.take_turn(self):
+            return True
+        self._awaits_turn = True
+        self._block()
+        return False
+
+    def begin_turn(self) -> None:
+        """It is the turn of the large frame that had to wait."""
+        self._awaits_turn = False
+        self._unblock()
+
     def complete(self, reply: Reply, parts: Parts) -> None:
         """Fill in a reply that was left open; it leaves when all before it have left."""
         reply.parts = parts
@@ -253,6 +270,7 @@ class Session(asyncio.BufferedProtocol):
         self._blocked = (
             self._writing_paused
             or self._is_stopping
+            or self._awaits_turn
             or (bool(replies) and self._postponed is not None)
             or (self._sender is not None and self._sender.is_busy)
             or (bool(replies) and not replies[-1].overlaps)

@@ -71,13 +71,13 @@ class Executor:
 
 
 class Wire:
-    def __init__(self, max_frame_bytes: int = 1000) -> None:
+    def __init__(self, max_frame_bytes: int = 1000, connections: Connections | None = None) -> None:
         memory = ReceiveMemory(1 << 24, lambda owner: None)
-        connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
+        if connections is None:
+            connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
         self.executor = Executor()
-        self.session = Session(
-            connections, self.executor, FrameReader(memory, max_frame_bytes), "PLAINTEXT"
-        )
+        reader = FrameReader(memory, max_frame_bytes)
+        self.session = reader.owner = Session(connections, self.executor, reader, "PLAINTEXT")
         self.transport = FakeTransport()
         self.session.connection_made(self.transport)
 
@@ -172,6 +172,54 @@ def test_a_large_request_is_a_turn_of_its_own() -> None:
         assert wire.transport.is_reading_paused
         await asyncio.sleep(0)
         assert not wire.transport.is_reading_paused
+
+    asyncio.run(story())
+
+
+def test_one_large_request_of_all_connections_runs_between_two_looks_at_the_small() -> None:
+    async def story() -> None:
+        connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
+        wires = [Wire(max_frame_bytes=1 << 20, connections=connections) for _ in range(3)]
+        for number, wire in enumerate(wires):
+            wire.send(bytes([number]) * (1 << 20))
+        wires[0].send(b"small")
+        for begun in (1, 2, 3):
+            assert [bool(wire.executor.seen) for wire in wires] == [
+                number < begun for number in range(3)
+            ]
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not any(wire.transport.is_reading_paused for wire in wires)
+        assert [len(wire.transport.received) for wire in wires] == [(1 << 20) + 5, 1 << 20, 1 << 20]
+
+    asyncio.run(story())
+
+
+def test_a_reply_that_is_ready_does_not_let_a_large_request_jump_the_queue() -> None:
+    async def story() -> None:
+        connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
+        first, second = (Wire(max_frame_bytes=1 << 20, connections=connections) for _ in range(2))
+        second.send(b"produce1")
+        first.send(b"x" * (1 << 20))
+        second.send(b"produce" + bytes(1 << 19))
+        second.complete(b"produce1")
+        assert second.executor.seen == [b"produce1"]
+        await asyncio.sleep(0)
+        assert len(second.executor.seen) == 2
+
+    asyncio.run(story())
+
+
+def test_a_connection_lost_before_its_turn_stops_nobody() -> None:
+    async def story() -> None:
+        connections = Connections(max_connections=10, max_per_host=10, max_idle_ms=-1)
+        wires = [Wire(max_frame_bytes=1 << 20, connections=connections) for _ in range(3)]
+        for wire in wires:
+            wire.send(b"x" * (1 << 20))
+        wires[1].session.connection_lost(None)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [len(wire.executor.seen) for wire in wires] == [1, 0, 1]
 
     asyncio.run(story())
 
