@@ -264,6 +264,12 @@ CASES: dict[int, list[Case]] = {
             always(0),
         ),
         Case("unknown state", lambda world: {"state_filters": ["Sleeping"]}, always(0)),
+        Case(
+            "no pattern",
+            lambda world: {"transactional_id_pattern": "(unclosed"},
+            always(E.INVALID_REGULAR_EXPRESSION),
+            2,
+        ),
     ],
 }
 

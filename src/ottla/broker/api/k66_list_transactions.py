@@ -21,10 +21,17 @@ async def handle(
     from ottla.coordination.transactions.listing import ListFilter
     from ottla.coordination.transactions.transaction import STATE_NAMES
 
-    wanted = ListFilter(request.state_filters, request.producer_id_filters, request.duration_filter)
+    wanted = ListFilter(
+        request.state_filters,
+        request.producer_id_filters,
+        request.duration_filter,
+        request.transactional_id_pattern,
+    )
     unknown = wanted.unknown_states()
     try:
-        transactions = await context.broker.transactions.transactions()
+        transactions = wanted.select(
+            await context.broker.transactions.transactions(), context.broker.clock.wall_ms()
+        )
     except ProtocolError as error:
         return ListTransactionsResponse(
             error_code=error.code, unknown_state_filters=unknown, transaction_states=[]
@@ -38,6 +45,6 @@ async def handle(
                 producer_id=transaction.producer_id,
                 transaction_state=STATE_NAMES[transaction.state],
             )
-            for transaction in wanted.select(transactions, context.broker.clock.wall_ms())
+            for transaction in transactions
         ],
     )

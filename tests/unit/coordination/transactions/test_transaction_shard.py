@@ -28,7 +28,7 @@ from ottla.coordination.transactions.transaction import (
 )
 from ottla.coordination.transactions.transaction_log import transaction_record
 from ottla.testing.shard_runtime import LoggedRecord
-from ottla.wire.errors import ErrorCode
+from ottla.wire.errors import ErrorCode, ProtocolError
 from ottla.wire.transaction_records import decode_value, encode_key
 
 ID = "mover"
@@ -396,6 +396,18 @@ class TestLists:
         wanted = ListFilter(states=["ongoing", "Dead", "ongoing"])
         assert wanted.unknown_states() == ["ongoing"]
         assert self.shown(wanted) == []
+
+    def test_a_pattern_matches_whole_ids(self) -> None:
+        assert self.shown(ListFilter(pattern="m.*")) == [ID]
+        assert self.shown(ListFilter(pattern="[bc]|x")) == ["b", "c"]
+        assert self.shown(ListFilter(pattern="ove")) == []
+        assert self.shown(ListFilter(pattern="")) == [ID, "b", "c"]
+
+    @pytest.mark.parametrize("pattern", ["(unclosed", r"(a)\1", "(?=a)", "(x{900}){900}"])
+    def test_a_pattern_that_could_hang_is_refused(self, pattern: str) -> None:
+        with pytest.raises(ProtocolError) as refusal:
+            self.shown(ListFilter(pattern=pattern))
+        assert refusal.value.code is ErrorCode.INVALID_REGULAR_EXPRESSION
 
     def test_by_how_long_a_transaction_is_open(self) -> None:
         assert self.shown(ListFilter(open_longer_than_ms=499)) == [ID, "b"]
