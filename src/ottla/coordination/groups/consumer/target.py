@@ -10,6 +10,7 @@ from ottla.coordination.groups.consumer import group_log, topics
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
 from ottla.coordination.groups.consumer.group import ConsumerGroup
 from ottla.coordination.groups.consumer.settings import assignment_interval_ms
+from ottla.coordination.outcome import size_bytes
 from ottla.metadata.image import ClusterImage
 from ottla.wire.group_records.consumer import ConsumerGroupTargetAssignmentMetadataValue
 
@@ -52,6 +53,11 @@ def _update(draft: ConsumerDraft) -> None:
             assignment_epoch=group.epoch, assignment_timestamp=draft.now_ms
         ),
     )
+
+    if size_bytes(draft.outcome.records) > draft.shard.settings.max_batch_bytes:
+        # In several batches: the target's epoch comes last, so that an assignment whose end was
+        # lost in a crash is made anew.
+        draft.outcome.is_atomic = False
 
 
 def _specification(group: ConsumerGroup, image: ClusterImage) -> Specification:
