@@ -19,10 +19,6 @@ from ottla.testing.simulation.world import Client
 Main = Callable[[Client], Awaitable[None]]
 MakeMain = Callable[[], Main]
 
-# Consumers of the source see what is written last, and can still commit it.
-_AFTER_THE_LAST_WRITE_S = 1.0
-# Copiers stay until the partitions of members that died were given to those alive.
-_DEAD_MEMBERS_ARE_GONE_S = 5.0
 _KEYS = 8
 
 
@@ -73,8 +69,7 @@ def _consumer(scenario: Scenario, number: int, *, is_classic: bool) -> MakeMain:
             return ClassicMember(client, "classic", scenario.sources, instance_id)
         return ConsumerMember(client, "consumer", [SOURCE], instance_id)
 
-    deadline_s = scenario.chaos_s + _AFTER_THE_LAST_WRITE_S
-    return lambda: GroupConsumer(member, isolation, deadline_s).run
+    return lambda: GroupConsumer(member, isolation).run
 
 
 def _copier(scenario: Scenario, number: int) -> MakeMain:
@@ -83,6 +78,6 @@ def _copier(scenario: Scenario, number: int) -> MakeMain:
             return ConsumerMember(client, "copiers", [SOURCE], None)
         return ClassicMember(client, "copiers", scenario.sources, None)
 
-    deadline_s = scenario.chaos_s + _DEAD_MEMBERS_ARE_GONE_S
     version = scenario.transaction_version
-    return lambda: Copier(member, TARGET, f"copier-{number}", version, deadline_s).run
+    name = f"copier-{number}"
+    return lambda: Copier(member, scenario.sources, TARGET, name, version).run

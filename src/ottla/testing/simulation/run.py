@@ -13,6 +13,7 @@ from ottla.testing.simulation.chaos import Chaos
 from ottla.testing.simulation.clients.copier import origin
 from ottla.testing.simulation.clients.link import Link, Unanswered
 from ottla.testing.simulation.clients.reader import Reader
+from ottla.testing.simulation.clients.transactional import TRANSACTION_TIMEOUT_MS
 from ottla.testing.simulation.loop import SimulationLoop, run_simulation
 from ottla.testing.simulation.machine import Machine
 from ottla.testing.simulation.scenario import (
@@ -29,7 +30,11 @@ from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, T
 
 # Longer than any session, rebalance and transaction timeout, one after the other.
 _HEALING_S = 20.0
+_MARKERS_ARE_WRITTEN_S = 0.7
 _CREATE_TOPICS_VERSION = 7
+
+_WRITERS = ("producer", "keyed-producer", "writer")
+_CONSUMERS = ("classic", "consumer", "copier")
 
 Bug = Callable[[], AbstractContextManager[None]]
 
@@ -108,7 +113,10 @@ class _Play:
             self._start(number)
         chaos = Chaos(self.world, self._machine, self._scenario, self._clients, self._start)
         await chaos.run()
-        await self._until(self._has_healed, "clients at work")
+        await self._until(lambda: not self._left(_WRITERS), "writers at work")
+        await asyncio.sleep(TRANSACTION_TIMEOUT_MS / 1000 + _MARKERS_ARE_WRITTEN_S)
+        self.world.is_quiet = True
+        await self._until(lambda: not self._left(_WRITERS + _CONSUMERS), "clients at work")
         await self._read_all()
 
     def _start(self, number: int) -> None:
@@ -147,11 +155,10 @@ class _Play:
                 continue
             return
 
-    def _has_healed(self) -> bool:
-        return all(
-            not client.is_running or name.startswith("reader")
-            for name, client in self.world.clients.items()
-        )
+    def _left(self, roles: tuple[str, ...]) -> list[str]:
+        """Clients of these roles that still run."""
+        clients = self.world.clients.items()
+        return [name for name, each in clients if each.is_running and name.startswith(roles)]
 
     async def _read_all(self) -> None:
         """Everything, at both isolation levels, with nobody writing."""
@@ -169,7 +176,7 @@ class _Play:
         deadline_s = self.world.loop.time() + _HEALING_S
         while not is_so():
             if self.world.loop.time() > deadline_s:
-                left = [name for name, client in self.world.clients.items() if client.is_running]
+                left = self._left(("",))
                 self.world.wrong("simulation", f"{what}: still waiting for {left}")
                 return
             await asyncio.sleep(0.05)

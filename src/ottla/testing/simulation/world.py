@@ -36,6 +36,8 @@ class World:
     Attributes:
         history: every operation of every client.
         unexpected: errors that no client should ever get.
+        is_quiet: nobody writes any more, and transactions left open have timed out.
+        read_to_the_end: source partitions that copiers have come to the end of since then.
     """
 
     def __init__(self, loop: SimulationLoop, seed: int) -> None:
@@ -46,6 +48,8 @@ class World:
         self.history = History(lambda: loop.time() * 1000)
         self.unexpected: list[str] = []
         self.clients: dict[str, Client] = {}
+        self.is_quiet = False
+        self.read_to_the_end: set[str] = set()
 
     def random(self, name: str) -> random.Random:
         """The source of randomness of that name; others don't disturb it."""

@@ -34,16 +34,15 @@ REJOIN_CODES = frozenset(
 
 
 class GroupConsumer:
-    """Reads with a group until ``deadline_s`` of the loop's time, then leaves it.
+    """Reads with a group until all is quiet, then leaves it.
 
     Attributes:
         positions: where it is in the partitions it was given.
     """
 
-    def __init__(self, make_member: MakeMember, isolation: Isolation, deadline_s: float) -> None:
+    def __init__(self, make_member: MakeMember, isolation: Isolation) -> None:
         self._make_member = make_member
         self._isolation = isolation
-        self._deadline_s = deadline_s
         self.positions: dict[str, int] = {}
 
     async def run(self, client: Client) -> None:
@@ -64,7 +63,7 @@ class GroupConsumer:
     @property
     def goes_on(self) -> bool:
         """Whether there is more to do."""
-        return self.client.world.loop.time() < self._deadline_s
+        return not self.client.world.is_quiet
 
     async def prepare(self) -> None:
         """What comes before joining."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ottla.testing.history import Isolation
 from ottla.testing.simulation.clients.batches import split
 from ottla.testing.simulation.clients.consumer import GroupConsumer, MakeMember
@@ -21,27 +23,27 @@ def origin(value: str) -> str:
 class Copier(GroupConsumer):
     """Copies partitions of the source to those of ``target`` with the same number.
 
-    It stops once, from ``deadline_s`` of the loop's time on, it has come to the end.
+    It stops once copiers have come to the end of every source.
     """
 
     def __init__(
         self,
         make_member: MakeMember,
+        sources: Sequence[str],
         target: str,
         transactional_id: str,
         version: int,
-        deadline_s: float,
     ) -> None:
-        super().__init__(make_member, Isolation.READ_COMMITTED, deadline_s)
+        super().__init__(make_member, Isolation.READ_COMMITTED)
+        self._sources = frozenset(sources)
         self._target = target
         self._transactional_id = transactional_id
         self._version = version
         self._count = 0
-        self._is_at_the_end = False
 
     @property
     def goes_on(self) -> bool:
-        return super().goes_on or not self._is_at_the_end
+        return not self.client.world.read_to_the_end >= self._sources
 
     async def prepare(self) -> None:
         self.producer = TransactionalProducer(self.client, self._transactional_id, self._version)
@@ -49,9 +51,10 @@ class Copier(GroupConsumer):
 
     async def process(self, fetched: Fetched, before: dict[str, int]) -> None:
         if not any(read.records for read in fetched.read.values()):
-            self._is_at_the_end = fetched.is_at_the_end
+            world = self.client.world
+            if world.is_quiet and fetched.is_at_the_end:
+                world.read_to_the_end.update(fetched.read)
             return
-        self._is_at_the_end = False
         producer = self.producer
         producer.begin()
         try:
