@@ -106,6 +106,12 @@ def target_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def new_target(target_name: str) -> Callable[[Mapping[str, str]], Target]:
+    """Makes a broker with settings of its own, for a module to share."""
+    return lambda settings: make_target(target_name, None, settings)
+
+
+@pytest.fixture(scope="session")
 def target(target_name: str) -> Iterator[Target]:
     """The broker most tests share; topics and groups have unique names."""
     with make_target(target_name, None) as running:

@@ -57,7 +57,7 @@ def error_codes(value: Any, version: int) -> Iterator[int]:
     for field in schema.fields if schema is not None else ():
         if version not in field.versions:
             continue
-        if field.name in ("error_code", "partition_error_code"):
+        if field.name in ("error_code", "partition_error_code", "acknowledge_error_code"):
             yield getattr(value, field.name)
         else:
             yield from error_codes(getattr(value, field.name), version)
