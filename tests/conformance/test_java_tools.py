@@ -6,18 +6,26 @@ The byte-for-byte test alone starts the console producer and consumer as a user 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
+from ottla.records.encode import encode_batch
+from ottla.records.record import Record
 from ottla.testing.apache_kafka import (
     PEERS_DIRECTORY,
     java_command,
     run_tool,
 )
+from ottla.testing.plain_messages import ask, error_codes
+from ottla.testing.protocol import Connection
+from ottla.testing.waiting import eventually
 
 pytestmark = pytest.mark.jvm
 
@@ -29,12 +37,16 @@ TOOLS = {
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "kafka-features": "org.apache.kafka.tools.FeatureCommand",
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
     "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
 }
+# Tools with subcommands, which want the broker named first.
+WITH_SUBCOMMANDS = {"kafka-features", "kafka-transactions"}
 NewTopicName = Callable[..., str]
 Unique = Callable[[str], str]
 RunTool = Callable[..., str]
@@ -79,17 +91,27 @@ def server() -> Iterator[ToolServer]:
 
 
 @pytest.fixture
-def tool(server: ToolServer, bootstrap: str) -> RunTool:
-    """Runs a tool and returns what it printed; its exit status must be the expected one."""
+def tool_at(server: ToolServer) -> RunTool:
+    """As `tool`, with the broker as its first argument."""
 
-    def run(name: str, *arguments: str, stdin: bytes = b"", fails: bool = False) -> str:
+    def run(
+        bootstrap: str, name: str, *arguments: str, stdin: bytes = b"", fails: bool = False
+    ) -> str:
         words = [*arguments, "--bootstrap-server", bootstrap]
+        if name in WITH_SUBCOMMANDS:
+            words = [*words[-2:], *arguments]
         status, output, errors = server.run(TOOLS[name], words, stdin)
         said = output.decode(), errors.decode()
         assert bool(status) == fails, said
         return "\n".join(said) if fails else said[0]
 
     return run
+
+
+@pytest.fixture
+def tool(tool_at: RunTool, bootstrap: str) -> RunTool:
+    """Runs a tool and returns what it printed; its exit status must be the expected one."""
+    return functools.partial(tool_at, bootstrap)
 
 
 def rows(table: str) -> list[dict[str, str]]:
@@ -216,6 +238,102 @@ def test_leader_election_and_reassignments(tool: RunTool, new_topic: NewTopicNam
     assert "Valid replica already elected" in tool("kafka-leader-election", *election)
     listed = tool("kafka-reassign-partitions", "--list")
     assert "No partition reassignments found." in listed
+
+
+def columns(table: str) -> list[dict[str, str]]:
+    """The rows of kafka-transactions, whose columns are divided by tabs, by their headings."""
+    head, *lines = [[cell.strip() for cell in line.split("\t")] for line in table.splitlines()]
+    return [dict(zip(head, line, strict=True)) for line in lines if any(line)]
+
+
+def test_kafka_transactions(
+    tool: RunTool, bootstrap: str, new_topic: NewTopicName, unique: Unique
+) -> None:
+    topic, name = new_topic(2), unique("id")
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"v", partition=1)
+    producer.flush()
+    pattern = ["--transactional-id-pattern", name[:-1] + "."]
+    [row] = columns(tool("kafka-transactions", "list", *pattern))
+    assert (row["TransactionalId"], row["TransactionState"]) == (name, "Ongoing")
+    assert not columns(tool("kafka-transactions", "list", "--duration-filter", "600000", *pattern))
+    [row] = columns(tool("kafka-transactions", "describe", "--transactional-id", name))
+    assert (row["TopicPartitions"], row["TransactionTimeoutMs"]) == (f"{topic}-1", "60000")
+    at = ["--topic", topic, "--partition", "1"]
+    [row] = columns(tool("kafka-transactions", "describe-producers", *at))
+    assert row["CurrentTransactionStartOffset"] == "0"
+    tool("kafka-transactions", "forceTerminateTransaction", "--transactionalId", name)
+    [row] = columns(tool("kafka-transactions", "describe", "--transactional-id", name))
+    assert row["TransactionState"] in ("PrepareAbort", "CompleteAbort", "Empty")
+    unknown = ["--transactional-id", unique("nobody")]
+    assert "not be found" in tool("kafka-transactions", "describe", *unknown, fails=True)
+    producer.purge()
+
+
+def test_a_hanging_transaction_is_found_and_aborted(
+    tool_at: RunTool, own_broker: Callable[..., Any]
+) -> None:
+    broker = own_broker({"transaction.partition.verification.enable": "false"})
+    tool = functools.partial(tool_at, broker.bootstrap_servers)
+    tool("kafka-topics", "--create", "--topic", "t", "--partitions", "1")
+    with Connection(broker.bootstrap_servers) as connection:
+        init = {"transactional_id": "lost", "transaction_timeout_ms": 60_000}
+
+        def initialised() -> Any:
+            ask(connection, 10, 4, {"key_type": 1, "coordinator_keys": ["lost"]})
+            granted = ask(connection, 22, 4, init)
+            return granted if granted.error_code == 0 else None
+
+        granted = eventually(initialised, what="a producer")
+        batch = encode_batch(
+            [Record(0, int(time.time() * 1000), b"k", b"v")],
+            producer_id=granted.producer_id,
+            producer_epoch=granted.producer_epoch,
+            base_sequence=0,
+            is_transactional=True,
+        )
+        # Without AddPartitionsToTxn: the coordinator never hears of it.
+        data = {"name": "t", "partition_data": [{"index": 0, "records": batch}]}
+        fields = {"transactional_id": "lost", "acks": -1, "timeout_ms": 9000, "topic_data": [data]}
+        assert set(error_codes(ask(connection, 0, 9, fields), 9)) == {0}
+    find = ["find-hanging", "--broker-id", "1", "--max-transaction-timeout", "0"]
+    [row] = columns(tool("kafka-transactions", *find))
+    assert (row["Topic"], row["Partition"], row["StartOffset"]) == ("t", "0", "0")
+    at = ["--topic", "t", "--partition", "0"]
+    tool("kafka-transactions", "abort", *at, "--start-offset", "0")
+    assert not columns(tool("kafka-transactions", *find))
+    [row] = columns(tool("kafka-transactions", "describe-producers", *at))
+    assert row["CurrentTransactionStartOffset"] == "None"
+
+
+def test_kafka_features(tool_at: RunTool, own_broker: Callable[..., Any]) -> None:
+    broker = own_broker()
+    tool = functools.partial(tool_at, broker.bootstrap_servers, "kafka-features")
+
+    def level() -> str:
+        [line] = [each for each in tool("describe").splitlines() if "transaction.version" in each]
+        assert "SupportedMinVersion: 0" in line
+        assert "SupportedMaxVersion: 2" in line
+        return line.split("FinalizedVersionLevel: ")[1].split()[0]
+
+    def feature(level: int) -> list[str]:
+        return ["--feature", f"transaction.version={level}"]
+
+    assert level() == "2"
+    assert "can be downgraded to 1" in tool("downgrade", *feature(1), "--dry-run")
+    assert level() == "2"
+    tool("downgrade", *feature(1))
+    assert level() == "1"
+    broker.restart()
+    assert level() == "1"
+    assert "only supports versions 0-2" in tool("upgrade", *feature(9), fails=True)
+    tool("downgrade", *feature(2), fails=True)
+    tool("upgrade", *feature(2))
+    assert level() == "2"
+    tool("disable", "--feature", "transaction.version")
+    assert level() == "0"
 
 
 @pytest.mark.slow
