@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bench.arena import Arena
 from bench.results import Row
 from bench.rows import (
+    compaction,
     durable,
     embedded,
     fetch,
@@ -31,5 +32,6 @@ ROWS: dict[str, Callable[[Arena], list[Row]]] = {
     "requests": requests.measure,
     "durable": durable.measure,
     "latency": latency.measure,
+    "compaction": compaction.measure,
 }
 """By the name they are chosen with, in the order they are measured and printed."""

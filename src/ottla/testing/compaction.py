@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ottla.log.compaction.plan import CleaningPlan, plan_cleaning
 from ottla.log.compaction.run import CleanerSettings, LogCleaning, Used
@@ -58,7 +59,7 @@ def clean_now(
         seed=_SEED,
         now_ms=now_ms,
         flushed=log.flushed,
-        discard=lambda paths: [disk.remove(path) for path in paths],
+        discard=partial(_remove, disk),
     )
     steps = cleaning.run()
     result: object = None
@@ -75,3 +76,8 @@ def clean_now(
             except Exception as met:
                 error = met
         between_steps()
+
+
+def _remove(disk: Disk, paths: list[str]) -> None:
+    for path in paths:
+        disk.remove(path)
