@@ -119,7 +119,7 @@ class World:
     def initialized(self) -> str:
         """A group of which share coordinators know."""
         group = self.name()
-        for key in (83, 85):
+        for key in (83, 84):
             fields = state(self, group, state_epoch=1, leader_epoch=1, start_offset=0)
             assert set(error_codes(ask(self.connection, key, 0, fields), 0)) == {0}
         return group
@@ -352,13 +352,13 @@ CASES: dict[int, list[Case]] = {
         Case(
             "no group",
             lambda w: described(w, w.name(), all_topics=True),
-            {E.GROUP_ID_NOT_FOUND},
+            {0},
         ),
     ],
     91: [
         Case("well", lambda w: offsets(w, w.empty_group()), {0}),
         Case("not empty", lambda w, m: offsets(w, m.group), {E.NON_EMPTY_GROUP}, World.member),
-        Case("no group", lambda w: offsets(w, w.name()), {E.GROUP_ID_NOT_FOUND}),
+        Case("a new group", lambda w: offsets(w, w.name()), {0}),
         Case(
             "no topic",
             lambda w: offsets(w, w.empty_group(), "nowhere"),

@@ -88,11 +88,7 @@ class ShareGroupOffsets:
         return dict(zip(keys, await asyncio.gather(*(summary(key) for key in keys)), strict=True))
 
     async def with_state(self, group_id: str) -> TopicPartitions:
-        """The partitions that share coordinators keep state of for a group.
-
-        Raises:
-            ProtocolError: there is no such share group.
-        """
+        """The partitions that share coordinators keep state of for a group."""
         found: Found = await self._ask_group(
             group_id, lambda token: StatePartitions(token, group_id)
         )

@@ -11,7 +11,6 @@ from ottla.wire.api.k76_share_group_heartbeat import (
     ShareGroupHeartbeatRequest,
     ShareGroupHeartbeatResponse,
 )
-from ottla.wire.errors import ErrorCode
 
 _HERE = "ottla.coordination.share_groups.requests"
 
@@ -80,13 +79,13 @@ class PartitionsInitialized(GroupCommand):
 
 
 class StatePartitions(GroupCommand):
-    """Asks which partitions have state. Answered with `Found` or an error code."""
+    """Asks which partitions have state; none of a group that isn't there. Answered with `Found`."""
 
     __slots__ = ()
 
 
 class BeginAlterOffsets(GroupCommand):
-    """Partitions are about to begin anew; the group must be empty.
+    """Partitions are about to begin anew; the group must be empty, or not there yet.
 
     Answered with `Begun` or an error code.
     """
@@ -144,6 +143,3 @@ class Begun(NamedTuple):
     """The state epoch to begin anew with."""
 
     state_epoch: int
-
-
-Refusal = ErrorCode

@@ -129,10 +129,9 @@ def _state_partitions(
     shard: GroupShard, command: commands.StatePartitions, outcome: Outcome, _: int
 ) -> None:
     group = shard.groups.get(command.group_id)
-    if not isinstance(group, ShareGroup):
-        outcome.reply(command.token, ErrorCode.GROUP_ID_NOT_FOUND)
-        return
-    partitions = {topic_id: topic.partitions for topic_id, topic in group.initialized.items()}
+    partitions = {}
+    if isinstance(group, ShareGroup):
+        partitions = {topic_id: topic.partitions for topic_id, topic in group.initialized.items()}
     outcome.reply(command.token, commands.Found(partitions))
 
 
@@ -147,6 +146,9 @@ def _begin_alter_offsets(
     shard: GroupShard, command: commands.BeginAlterOffsets, outcome: Outcome, now_ms: int
 ) -> None:
     group = _empty_group(shard, command.group_id)
+    if command.group_id not in shard.groups and not shard.is_full:
+        # Where a group shall begin can be said before its first member comes.
+        group = ShareGroup(command.group_id)
     if isinstance(group, ErrorCode):
         outcome.reply(command.token, group)
         return

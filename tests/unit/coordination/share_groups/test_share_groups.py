@@ -263,7 +263,6 @@ def test_groups_are_listed_and_deleted_like_others():
 def test_offsets_begin_anew_with_an_epoch_of_their_own_while_the_group_is_empty():
     desk = Desk()
     begin = commands.BeginAlterOffsets("token", "g", {ORDERS: frozenset({0, 1})})
-    assert desk.ask(begin) is ErrorCode.GROUP_ID_NOT_FOUND
     desk.join("a", "orders")
     assert desk.ask(begin) is ErrorCode.NON_EMPTY_GROUP
     desk.heartbeat("a", -1)
@@ -271,6 +270,17 @@ def test_offsets_begin_anew_with_an_epoch_of_their_own_while_the_group_is_empty(
     assert desk.ask(begin).state_epoch == epoch + 1
     desk.initialized({ORDERS: frozenset({0, 1})})
     assert desk.group.initializing == {}
+
+
+def test_where_a_group_begins_can_be_said_before_its_first_member_comes():
+    desk = Desk()
+    begun = desk.ask(commands.BeginAlterOffsets("token", "g", {ORDERS: frozenset({0, 1})}))
+    desk.initialized({ORDERS: frozenset({0, 1})})
+    assert (begun.state_epoch, desk.group.has_members) == (1, False)
+    assert desk.ask(commands.StatePartitions("token", "g")).partitions == {
+        ORDERS: frozenset({0, 1})
+    }
+    assert desk.ask(commands.StatePartitions("token", "x")).partitions == {}
 
 
 def test_state_is_deleted_in_two_steps_so_that_a_crash_between_them_is_remembered():
