@@ -55,7 +55,7 @@ def play(seed: int, bug: PlantedBug | None = None) -> Result:
 
 def _play_one(seed: int, bug: PlantedBug | None, history_file: str | None) -> int:
     result = play(seed, bug)
-    _print(*result.trace, str(result), f"digest {result.digest}")
+    _print(*result.trace, str(result), f"digest {result.digest()}")
     if history_file is not None:
         with open(history_file, "w") as file:
             write_json_lines(result.history, file)

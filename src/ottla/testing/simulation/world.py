@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
 import random
 from collections.abc import Awaitable, Callable
 
 from ottla.ports.net import Address
-from ottla.testing.history import History, write_json_lines
+from ottla.testing.history import History
 from ottla.testing.simulation.loop import SimulationLoop
 from ottla.testing.simulation.net import SimulatedNet, SimulatedNetwork
 from ottla.testing.simulation.process import SimulatedProcess
@@ -66,13 +64,6 @@ class World:
         """Note an error that should not be possible."""
         self.trace.note(who, f"UNEXPECTED {what}")
         self.unexpected.append(f"{who} at {self.loop.time() * 1000:.1f} ms: {what}")
-
-    def digest(self) -> str:
-        """The same for two runs exactly when all was the same."""
-        file = io.StringIO()
-        write_json_lines(self.history, file)
-        told = "\n".join([*self.trace.lines, file.getvalue()])
-        return hashlib.sha256(told.encode()).hexdigest()
 
 
 class Client:

@@ -20,7 +20,7 @@ from ottla.wire.errors import ErrorCode
 MakeMember = Callable[[Client], Membership]
 
 _FETCH_BYTES = 400
-_MAX_WAIT_MS = 150
+_MAX_WAIT_MS = 300
 # After these the group goes on without this member.
 REJOIN_CODES = frozenset(
     {
@@ -85,7 +85,7 @@ class GroupConsumer:
             while self.goes_on:
                 await member.keep_alive()
                 await self._poll_and_process()
-                await client.pause(0.02, 0.15)
+                await client.pause(0.03, 0.2)
         except RebalanceNeeded:
             client.note("must join again")
 

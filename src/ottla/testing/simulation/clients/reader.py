@@ -46,7 +46,7 @@ class Reader:
                 link.close()
                 return
             if not self._stops_at_the_end:
-                await client.pause(0.05, 0.4)
+                await client.pause(0.1, 0.8)
 
     async def _poll(self, client: Client, link: Link, positions: dict[str, int]) -> Fetched | None:
         poll = client.history.poll(client.name, isolation=self._isolation)
@@ -55,7 +55,7 @@ class Reader:
                 link,
                 positions,
                 self._isolation,
-                max_wait_ms=0 if self._stops_at_the_end else 200,
+                max_wait_ms=0 if self._stops_at_the_end else 500,
                 partition_max_bytes=1 << 20 if self._stops_at_the_end else _SMALL_FETCH_BYTES,
             )
         except Unanswered as error:
