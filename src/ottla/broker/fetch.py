@@ -52,6 +52,7 @@ class PartitionResult:
         "log_start_offset",
         "read_committed",
         "records",
+        "size_bytes",
         "wanted",
     )
 
@@ -63,12 +64,10 @@ class PartitionResult:
         self.last_stable_offset = -1
         self.log_start_offset = -1
         self.records: LogSlice | None = None
+        self.size_bytes = 0
+        """Of the records."""
         self.aborted_transactions: Sequence[AbortedTransaction] = ()
         self.diverging_epoch: tuple[int, int] | None = None
-
-    @property
-    def size_bytes(self) -> int:
-        return self.records.size_bytes if self.records is not None else 0
 
     @property
     def has_news(self) -> bool:
@@ -105,9 +104,9 @@ def read_partitions(
             _read(partition, result, min(left_bytes, each.max_bytes), at_least_one=not found_any)
         except EXPECTED_ERRORS as error:
             result.error_code = error_code_of(error)
-        size_bytes = result.size_bytes
-        found_any = found_any or size_bytes > 0
-        left_bytes = max(0, left_bytes - size_bytes)
+        if result.size_bytes:
+            found_any = True
+            left_bytes = max(0, left_bytes - result.size_bytes)
         results.append(result)
     return results
 
@@ -120,14 +119,15 @@ def find_partition(partitions: Partitions, wanted: WantedPartition) -> Partition
     """
     topic_key, index = wanted.key
     name: str | None
-    if isinstance(topic_key, uuid.UUID):
+    if isinstance(topic_key, str):
+        name = topic_key
+    else:
         name = partitions.topic_name(topic_key)
         if name is None:
             raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_ID)
-    else:
-        name = topic_key
     partition = partitions.find(name, index)
-    partition.check_leader_epoch(wanted.current_leader_epoch)
+    if wanted.current_leader_epoch != partition.leader_epoch:
+        partition.check_leader_epoch(wanted.current_leader_epoch)
     return partition
 
 
@@ -152,11 +152,13 @@ def _read(
         return
     if max_bytes <= 0 and not at_least_one:
         return
-    result.records = log.read(
+    records = log.read(
         wanted.fetch_offset, max_bytes, end_offset=end_offset, at_least_one_batch=at_least_one
     )
-    if result.read_committed and result.records.size_bytes:
-        result.aborted_transactions = log.aborted_transactions(result.records, end_offset)
+    result.records = records
+    result.size_bytes = records.size_bytes
+    if result.read_committed and records.size_bytes:
+        result.aborted_transactions = log.aborted_transactions(records, end_offset)
 
 
 class ParkedFetch:

@@ -86,15 +86,21 @@ class Partitions:
         Raises:
             ProtocolError: there is no such partition, or its disk failed.
         """
+        partitions = self._topics.get(topic)
+        partition = None if partitions is None else partitions.get(index)
+        if partition is None or partition.failure is not None:
+            raise self._why_not_found(topic, index)
+        return partition
+
+    def _why_not_found(self, topic: str, index: int) -> ProtocolError:
         partition = self.get(topic, index)
         if partition is None:
-            failure = self._unopened.get(topic, {}).get(index)
-            if failure is not None:
-                raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure))
-            raise ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        if partition.failure is not None:
-            raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(partition.failure))
-        return partition
+            failure: Exception | None = self._unopened.get(topic, {}).get(index)
+        else:
+            failure = partition.failure
+        if failure is not None:
+            return ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure))
+        return ProtocolError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     async def follow(self, before: ClusterImage, after: ClusterImage) -> None:
         """Create, remove and reconfigure partitions as the metadata changed.

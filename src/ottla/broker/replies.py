@@ -43,6 +43,7 @@ UNSENT_LOW_BYTES = 256 * 1024
 _WARMING_PIECE_BYTES = 1024 * 1024
 # What Linux reads from a disk at once: neighbours within it are cached together.
 _READ_AHEAD_BYTES = 128 * 1024
+_PROBE = (bytearray(1),)
 
 
 def contains_file_slice(parts: Parts) -> bool:
@@ -245,11 +246,10 @@ def _is_cached(part: FileSlice) -> bool:
     descriptor = part.fileno()
     if descriptor is None or _NO_WAIT is None:
         return True
-    probe = bytearray(1)
     try:
-        os.preadv(descriptor, [probe], part.position + part.size_bytes - 1, _NO_WAIT)
+        os.preadv(descriptor, _PROBE, part.position + part.size_bytes - 1, _NO_WAIT)
         if part.size_bytes > _READ_AHEAD_BYTES:
-            os.preadv(descriptor, [probe], part.position, _NO_WAIT)
+            os.preadv(descriptor, _PROBE, part.position, _NO_WAIT)
     except BlockingIOError:
         return False
     except OSError:
