@@ -26,8 +26,10 @@ def cast_of(scenario: Scenario) -> Iterator[tuple[str, MakeMain]]:
     """Everybody who is there from the start."""
     for number in range(scenario.producers):
         yield f"producer-{number}", _producer(scenario)
-    if scenario.has_compaction:
+    if scenario.compacted:
         yield "keyed-producer", _keyed_producer(scenario)
+    if scenario.expiring:
+        yield "expiring-producer", _expiring_producer(scenario)
     for number in range(scenario.writers):
         yield f"writer-{number}", _writer(scenario, number)
     for number in range(scenario.classic_consumers):
@@ -46,6 +48,10 @@ def _producer(scenario: Scenario) -> MakeMain:
 
 def _keyed_producer(scenario: Scenario) -> MakeMain:
     return lambda: IdempotentProducer(scenario.compacted, scenario.chaos_s, keys=_KEYS).run
+
+
+def _expiring_producer(scenario: Scenario) -> MakeMain:
+    return lambda: IdempotentProducer(scenario.expiring, scenario.chaos_s).run
 
 
 def _writer(scenario: Scenario, number: int) -> MakeMain:

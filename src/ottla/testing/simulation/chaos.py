@@ -13,6 +13,8 @@ from ottla.testing.simulation.world import BROKER_HOST, Client, World
 _SLOW_DISK_S = (0.02, 0.4)
 # Most crashes are to hit the disk in the midst of something.
 _CALLS_UNTIL_POWER_FAILS = 40
+_CALLS_AFTER_A_DECISION = 6
+_COORDINATORS_LOGS = ("/__transaction_state", "/__transaction_state", "/__consumer_offsets")
 _OUTAGES_S = (0.0, 0.2, 1.0)
 
 StartClient = Callable[[int], None]
@@ -69,7 +71,13 @@ class Chaos:
     async def _lose_power(self) -> None:
         if self._machine.is_up:
             died = self._machine.died()
-            self._machine.lose_power_at_call(self._random.randint(1, _CALLS_UNTIL_POWER_FAILS))
+            if self._random.random() < 0.5:
+                self._machine.lose_power_at_call(self._random.randint(1, _CALLS_UNTIL_POWER_FAILS))
+            else:
+                # Between a coordinator's decision and what follows from it.
+                decision = self._random.choice(_COORDINATORS_LOGS)
+                calls = self._random.randint(1, _CALLS_AFTER_A_DECISION)
+                self._machine.lose_power_at_call(calls, after_sync_of=decision)
             try:
                 async with asyncio.timeout(1):
                     await died

@@ -72,6 +72,12 @@ class Machine:
         if not died.is_set():
             task.result()
 
+    def log_start_offset(self, partition: str) -> int:
+        """Where a partition of the running broker begins."""
+        assert self.node is not None
+        topic, _, index = partition.rpartition("-")
+        return self.node.partitions.find(topic, int(index)).log.log_start_offset
+
     async def died(self) -> None:
         """Wait until the broker is dead."""
         await self._died.wait()
@@ -85,13 +91,18 @@ class Machine:
             disk.on_operation = None
             self._end()
 
-    def lose_power_at_call(self, number: int) -> None:
-        """In the midst of the ``number``-th call to the disk from now on."""
+    def lose_power_at_call(self, number: int, *, after_sync_of: str = "") -> None:
+        """In the midst of the ``number``-th call to the disk from now on, or once a file was synced
+        whose path contains ``after_sync_of``."""
         disk = self.disk
         left = number
+        is_counting = not after_sync_of
 
         def count(operation: str, path: str) -> None:
-            nonlocal left
+            nonlocal left, is_counting
+            if not is_counting:
+                is_counting = operation == "sync" and after_sync_of in path
+                return
             left -= 1
             if left <= 0 and not disk.has_crashed:
                 self.world.trace.note("broker", f"is at {operation} of {path}")

@@ -30,9 +30,10 @@ from ottla.testing.simulation.machine import Machine
 from ottla.testing.simulation.scenario import (
     BROKER_SETTINGS,
     COMPACTED,
-    COMPACTED_SETTINGS,
+    EXPIRING,
     SOURCE,
     TARGET,
+    TOPIC_SETTINGS,
     Scenario,
     draw_scenario,
 )
@@ -44,7 +45,7 @@ _HEALING_S = 20.0
 _MARKERS_ARE_WRITTEN_S = 0.7
 _CREATE_TOPICS_VERSION = 7
 
-_WRITERS = ("producer", "keyed-producer", "writer")
+_WRITERS = ("producer", "keyed-producer", "expiring-producer", "writer")
 _CONSUMERS = ("classic", "consumer", "copier")
 
 Bug = Callable[[], AbstractContextManager[None]]
@@ -88,14 +89,13 @@ def run_seed(seed: int, *, bug: Bug = nullcontext) -> Result:
 def run_scenario(scenario: Scenario, *, bug: Bug = nullcontext) -> Result:
     """Play a scenario; see `run_seed`."""
 
-    async def main(loop: SimulationLoop) -> World:
+    async def main(loop: SimulationLoop) -> tuple[World, Cleaning]:
         play = _Play(World(loop, scenario.seed), scenario)
         await play.run()
-        return play.world
+        return play.world, play.cleaning()
 
     with bug():
-        world = run_simulation(main, seed=scenario.seed)
-    cleaning = Cleaning(compacted=frozenset(scenario.compacted))
+        world, cleaning = run_simulation(main, seed=scenario.seed)
     anomalies: list[Anomaly] = [*check(world.history, cleaning).anomalies]
     if scenario.copiers:
         anomalies += check_copy(world.history, scenario.sources, scenario.targets, origin)
@@ -135,6 +135,11 @@ class _Play:
         await self._until(lambda: not self._left(_WRITERS + _CONSUMERS), "clients at work")
         await self._read_all()
 
+    def cleaning(self) -> Cleaning:
+        """What compaction and retention may have removed."""
+        starts = {name: self._machine.log_start_offset(name) for name in self._scenario.expiring}
+        return Cleaning(frozenset(self._scenario.compacted), starts)
+
     def _start(self, number: int) -> None:
         """Start the next incarnation of a role."""
         name, make = self._cast[number]
@@ -152,16 +157,18 @@ class _Play:
 
     async def _create_topics(self, client: Client) -> None:
         link = Link(client)
-        settings = [ConfigToSet(name=name, value=value) for name, value in COMPACTED_SETTINGS]
         topics = [
             TopicToCreate(
                 name=name,
                 num_partitions=self._scenario.partitions,
                 replication_factor=1,
                 assignments=[],
-                configs=settings if name == COMPACTED else [],
+                configs=[
+                    ConfigToSet(name=key, value=value)
+                    for key, value in TOPIC_SETTINGS.get(name, {}).items()
+                ],
             )
-            for name in (SOURCE, TARGET, COMPACTED)
+            for name in (SOURCE, TARGET, COMPACTED, EXPIRING)
         ]
         while True:
             try:

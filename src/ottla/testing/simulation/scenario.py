@@ -8,6 +8,7 @@ from typing import NamedTuple
 SOURCE = "source"
 TARGET = "target"
 COMPACTED = "compacted"
+EXPIRING = "expiring"
 
 # Often, so that crashes also hit segments being rolled and checkpoints being written.
 BROKER_SETTINGS = {
@@ -28,11 +29,14 @@ BROKER_SETTINGS = {
     "group.consumer.heartbeat.interval.ms": "300",
 }
 
-COMPACTED_SETTINGS = (
-    ("cleanup.policy", "compact"),
-    ("min.cleanable.dirty.ratio", "0.01"),
-    ("delete.retention.ms", "500"),
-)
+TOPIC_SETTINGS = {
+    COMPACTED: {
+        "cleanup.policy": "compact",
+        "min.cleanable.dirty.ratio": "0.01",
+        "delete.retention.ms": "500",
+    },
+    EXPIRING: {"retention.ms": "1200", "file.delete.delay.ms": "200"},
+}
 
 
 class Scenario(NamedTuple):
@@ -51,6 +55,7 @@ class Scenario(NamedTuple):
     writers: int
     """Transactional producers that only write."""
     has_compaction: bool
+    has_retention: bool
     power_cuts: int
     kills: int
     clean_stops: int
@@ -60,21 +65,26 @@ class Scenario(NamedTuple):
 
     @property
     def sources(self) -> list[str]:
-        return [f"{SOURCE}-{index}" for index in range(self.partitions)]
+        return self._names(SOURCE)
 
     @property
     def targets(self) -> list[str]:
-        return [f"{TARGET}-{index}" for index in range(self.partitions)]
+        return self._names(TARGET)
 
     @property
     def compacted(self) -> list[str]:
-        if not self.has_compaction:
-            return []
-        return [f"{COMPACTED}-{index}" for index in range(self.partitions)]
+        return self._names(COMPACTED) if self.has_compaction else []
+
+    @property
+    def expiring(self) -> list[str]:
+        return self._names(EXPIRING) if self.has_retention else []
+
+    def _names(self, topic: str) -> list[str]:
+        return [f"{topic}-{index}" for index in range(self.partitions)]
 
     @property
     def all_partitions(self) -> list[str]:
-        return [*self.sources, *self.targets, *self.compacted]
+        return [*self.sources, *self.targets, *self.compacted, *self.expiring]
 
     def __str__(self) -> str:
         return ", ".join(
@@ -100,6 +110,7 @@ def draw_scenario(seed: int) -> Scenario:
         transaction_version=rng.choice((1, 2)),
         writers=rng.choice((0, 1)),
         has_compaction=rng.random() < 0.3,
+        has_retention=rng.random() < 0.2,
         power_cuts=rng.choice((0, 1, 1, 2)),
         kills=rng.choice((0, 0, 1)),
         clean_stops=rng.choice((0, 0, 0, 1)),
