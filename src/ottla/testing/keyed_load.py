@@ -85,6 +85,16 @@ class KeyedLoad:
         return size_bytes
 
 
+def produce_batch(connection: Connection, topic: str, batch: bytes) -> None:
+    """Write one batch to partition 0 and wait for the answer.
+
+    Raises:
+        RuntimeError: the answer is an error.
+    """
+    connection.send(_produce_request(topic, batch), _PRODUCE_VERSION)
+    _check_produced(connection.receive())
+
+
 def read_latest(bootstrap_servers: str, topic: str, key_count: int) -> tuple[array[int], int]:
     """What a reader of partition 0 ends up with, as ``KeyedLoad.latest``; and the records read."""
     latest = array("q", [-1]) * key_count
