@@ -128,34 +128,35 @@ class IdempotentProducer:
                 self.link.ask(produce_request(partition, batch.data), _PRODUCE_VERSION)
                 for batch in waiting
             ]
-            answers = await asyncio.gather(*asks, return_exceptions=True)
-            is_first = True
-            for answer in answers:
-                if not self._acknowledge(partition, waiting[0], answer, is_first=is_first):
+            for answer in await asyncio.gather(*asks, return_exceptions=True):
+                if isinstance(answer, Unanswered):
                     await self.link.back_off()
                     break
-                waiting.popleft()
-                is_first = False
+                if isinstance(answer, BaseException):
+                    raise answer
+                part = produced(answer)
+                if is_retriable(part.error_code):
+                    await self.link.back_off()
+                    break
+                if part.error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and len(waiting) > 1:
+                    await self._begin_anew(waiting)
+                    return
+                self._acknowledge(partition, waiting.popleft(), part)
 
-    def _acknowledge(self, partition: str, batch: Batch, answer: Any, *, is_first: bool) -> bool:
-        """Whether a batch needs no more attempts; those behind it wait if it does."""
-        if isinstance(answer, Unanswered):
-            return False
-        if isinstance(answer, BaseException):
-            raise answer
-        part = produced(answer)
-        if part.error_code == ErrorCode.NONE:
-            for index, send in enumerate(batch.sends):
-                self.client.history.ok(send, offset=part.base_offset + index)
-            return True
-        if part.error_code == ErrorCode.DUPLICATE_SEQUENCE_NUMBER:
-            for send in batch.sends:
-                self.client.history.ok(send)
-            return True
-        is_gap = part.error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and not is_first
-        if not is_retriable(part.error_code) or (
-            part.error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and not is_gap
-        ):
+    def _acknowledge(self, partition: str, batch: Batch, part: Any) -> None:
+        is_known = part.error_code == ErrorCode.NONE
+        if not is_known and part.error_code != ErrorCode.DUPLICATE_SEQUENCE_NUMBER:
             what = ErrorCode(part.error_code).name
             raise AssertionError(f"{partition} sequence {batch.base_sequence}: {what}")
-        return False
+        for index, send in enumerate(batch.sends):
+            self.client.history.ok(send, offset=part.base_offset + index if is_known else -1)
+
+    async def _begin_anew(self, forgotten: Sequence[Batch]) -> None:
+        """A snapshot of producers keeps the last batch of each, as in Kafka: a broker that was
+        restarted may not know the first of several that a client sends again."""
+        self.client.note("begins anew: the broker has forgotten its earlier batches")
+        for batch in forgotten:
+            for send in batch.sends:
+                self.client.history.info(send, "forgotten")
+        self.identity = await self._init()
+        self._sequences.clear()
