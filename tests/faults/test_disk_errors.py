@@ -137,7 +137,7 @@ def test_a_full_first_disk_stops_the_broker(
 
 
 @needs_strace
-@pytest.mark.parametrize("syscall", ["fdatasync", "pwritev2"])
+@pytest.mark.parametrize("syscall", ["fdatasync", "pwrite64"])
 def test_a_disk_that_fails_is_never_asked_again(
     syscall: str, make_broker: MakeBroker, tmp_path: pathlib.Path
 ) -> None:
