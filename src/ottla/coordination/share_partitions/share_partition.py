@@ -190,22 +190,16 @@ class SharePartition:
         return transition
 
     def _write_of(self, transition: Transition) -> StateWrite:
-        """What is to be durable if this transition succeeds, whatever becomes of the others."""
+        """What is to be durable if this transition succeeds, whatever becomes of the others.
+
+        The start offset is the one of now: were it moved by a transition under way, the next write
+        could not but move it back, and what lay between would be forgotten.
+        """
         targets = {id(span): state for span, state in transition.targets}
-        start_offset, complete_count = self.start_offset, 0
-        for span in self.in_flight:
-            if not targets.get(id(span), span.state).is_terminal:
-                continue
-            if span.first_offset == start_offset:
-                start_offset = span.last_offset + 1
-            else:
-                complete_count += span.size
-        batches = [
-            batch._replace(first_offset=max(batch.first_offset, start_offset))
-            for batch in transition.state_batches()
-            if batch.last_offset >= start_offset
-        ]
-        return StateWrite(start_offset, complete_count, batches)
+        complete_count = sum(
+            span.size for span in self.in_flight if targets.get(id(span), span.state).is_terminal
+        )
+        return StateWrite(self.start_offset, complete_count, transition.state_batches())
 
     def _advance(self) -> None:
         """Moves the start offset past what is done with."""

@@ -12,7 +12,8 @@ from ottla.coordination.share_state.batches import StateBatch
 class StateWrite(NamedTuple):
     """What the share coordinator is to remember.
 
-    start_offset: of the share partition once the change is made.
+    start_offset: of the share partition before the change is made; never less than in a write
+        before this one.
     delivery_complete_count: records from there on that are never delivered again.
     """
 

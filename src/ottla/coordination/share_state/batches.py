@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_FINISHED: Final = frozenset({2, 4})
 
 
 class StateBatch(NamedTuple):
@@ -16,6 +18,11 @@ class StateBatch(NamedTuple):
     last_offset: int
     delivery_state: int
     delivery_count: int
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the records are never delivered again."""
+        return self.delivery_state in _FINISHED
 
 
 def combine(

@@ -212,15 +212,7 @@ class ShareStateShard:
 
     def _read_summary(self, command: commands.ReadSummary, outcome: Outcome, now_ms: int) -> None:
         state = self.states.get(command.key)
-        if state is None:
-            found = FoundSummary(0, 0, UNCHANGED, UNCHANGED)
-        else:
-            found = FoundSummary(
-                state.state_epoch,
-                state.leader_epoch,
-                state.start_offset,
-                state.delivery_complete_count,
-            )
+        found = FoundSummary(0, 0, UNCHANGED, UNCHANGED) if state is None else _summary(state)
         outcome.reply(command.token, found)
 
     def _topics_deleted(
@@ -246,6 +238,18 @@ class ShareStateShard:
         if leader_epoch != UNCHANGED and leader_epoch < state.leader_epoch:
             return Refused(ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.FENCED_LEADER_EPOCH.message)
         return state
+
+
+def _summary(state: ShareState) -> FoundSummary:
+    """With the start offset where the next reader will find it: past what is done with."""
+    start_offset, complete_count = state.start_offset, state.delivery_complete_count
+    for batch in state.state_batches:
+        if batch.first_offset != start_offset or not batch.is_finished:
+            break
+        start_offset = batch.last_offset + 1
+    if complete_count != UNCHANGED:
+        complete_count -= start_offset - state.start_offset
+    return FoundSummary(state.state_epoch, state.leader_epoch, start_offset, complete_count)
 
 
 def _next_snapshot(state: ShareState, now_ms: int) -> ShareState:

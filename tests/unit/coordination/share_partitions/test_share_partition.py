@@ -13,7 +13,7 @@ from ottla.coordination.share_partitions.settings import ShareSettings
 from ottla.coordination.share_partitions.share_partition import SharePartition
 from ottla.coordination.share_partitions.states import AcknowledgeType
 from ottla.coordination.share_partitions.transition import StateWrite
-from ottla.coordination.share_state.batches import StateBatch
+from ottla.coordination.share_state.batches import StateBatch, combine
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 GAP, ACCEPT, RELEASE, REJECT, RENEW = AcknowledgeType
@@ -97,7 +97,7 @@ def test_accepted_records_move_the_start_offset_over_everything_done_with():
     assert later == StateWrite(0, 5, [StateBatch(5, 9, ACKNOWLEDGED, 1)])
     assert partition.start_offset == 0
     first = acknowledge(partition, "a", (0, 4, [REJECT]))
-    assert first == StateWrite(10, 0, [])
+    assert first == StateWrite(0, 10, [StateBatch(0, 4, ARCHIVED, 1)])
     assert (partition.start_offset, partition.end_offset, spans(partition)) == (10, 10, [])
 
 
@@ -124,7 +124,8 @@ def test_a_record_is_given_up_after_the_last_delivery_that_is_allowed():
     acquire(partition, "a", (0, 0))
     acknowledge(partition, "a", (0, 0, [RELEASE]))
     assert acquire(partition, "a", (0, 0)) == [(0, 0, 2)]
-    assert acknowledge(partition, "a", (0, 0, [RELEASE])).start_offset == 1
+    write = acknowledge(partition, "a", (0, 0, [RELEASE]))
+    assert write == StateWrite(0, 1, [StateBatch(0, 0, ARCHIVED, 2)])
     assert partition.next_fetch_offset == 1
 
 
@@ -213,7 +214,8 @@ def test_an_acknowledgement_that_is_not_durable_has_not_happened():
     lost = partition.acknowledge("a", [Acknowledgement(0, 4, [ACCEPT])], 0)
     assert refused(partition, "a", (0, 4, [ACCEPT])) is ErrorCode.INVALID_RECORD_STATE
     partition.roll_back(lost)
-    assert acknowledge(partition, "a", (0, 4, [ACCEPT])) == StateWrite(5, 0, [])
+    assert acknowledge(partition, "a", (0, 4, [ACCEPT])) is not None
+    assert partition.start_offset == 5
 
 
 def test_what_is_written_rests_on_no_other_write_under_way():
@@ -221,7 +223,7 @@ def test_what_is_written_rests_on_no_other_write_under_way():
     acquire(partition, "a", (0, 9))
     first = partition.acknowledge("a", [Acknowledgement(0, 4, [ACCEPT])], 0)
     second = partition.acknowledge("a", [Acknowledgement(5, 9, [ACCEPT])], 0)
-    assert first.write == StateWrite(5, 0, [])
+    assert first.write == StateWrite(0, 5, [StateBatch(0, 4, ACKNOWLEDGED, 1)])
     assert second.write == StateWrite(0, 5, [StateBatch(5, 9, ACKNOWLEDGED, 1)])
     partition.roll_back(first)
     partition.settle(second)
@@ -256,7 +258,8 @@ def test_one_bad_acknowledgement_refuses_all_of_the_request():
     acquire(partition, "a", (0, 4))
     acquire(partition, "b", (5, 9))
     refused(partition, "a", (0, 4, [ACCEPT]), (5, 9, [ACCEPT]))
-    assert acknowledge(partition, "a", (0, 4, [ACCEPT])) == StateWrite(5, 0, [])
+    acknowledge(partition, "a", (0, 4, [ACCEPT]))
+    assert partition.start_offset == 5
 
 
 def test_acknowledging_what_is_done_with_already_is_no_error():
@@ -291,7 +294,8 @@ def test_what_retention_removed_is_forgotten():
     acquire(partition, "a", (0, 9))
     partition.forget_below(5)
     assert (partition.start_offset, spans(partition)) == (5, [(5, 9, "ACQUIRED", 1)])
-    assert acknowledge(partition, "a", (0, 9, [ACCEPT])) == StateWrite(10, 0, [])
+    write = acknowledge(partition, "a", (0, 9, [ACCEPT]))
+    assert write == StateWrite(5, 5, [StateBatch(5, 9, ACKNOWLEDGED, 1)])
     partition.forget_below(100)
     assert (partition.start_offset, partition.end_offset) == (100, 100)
     assert partition.next_fetch_offset == 100
@@ -304,3 +308,18 @@ def test_state_is_rebuilt_from_state_batches_and_gaps_among_them_are_delivered_a
     assert (partition.start_offset, partition.end_offset) == (5, 10)
     assert partition.next_fetch_offset == 5
     assert acquire(partition, "a", (0, 19)) == [(5, 7, 1), (10, 19, 1)]
+
+
+def test_a_write_never_takes_back_the_start_offset_of_one_before_it():
+    """Found by simulation: what the first had accepted was forgotten with the second write."""
+    partition = SharePartition(0)
+    acquire(partition, "a", (0, 4), (5, 9))
+    first = partition.acknowledge("a", [Acknowledgement(0, 4, [ACCEPT])], 0)
+    second = partition.acknowledge("a", [Acknowledgement(7, 8, [ACCEPT])], 0)
+    assert first.write.start_offset <= second.write.start_offset
+    remembered = combine(
+        combine((), first.write.state_batches, first.write.start_offset),
+        second.write.state_batches,
+        second.write.start_offset,
+    )
+    assert SharePartition(second.write.start_offset, remembered).start_offset == 5

@@ -42,6 +42,7 @@ class SharePartitionMachine(RuleBasedStateMachine):
         self.deliveries = dict.fromkeys(range(LOG_END), 0)
         self.holder = {}
         self.done = set()
+        self.written_off = set()
         sizes = data.draw(st.lists(st.integers(1, 9), min_size=30, max_size=30))
         self.batches, base = [], 0
         for index, size in enumerate(sizes):
@@ -81,8 +82,8 @@ class SharePartitionMachine(RuleBasedStateMachine):
         if limits.is_record_limit:
             assert acquired <= limits.max_records
 
-    @rule(member=MEMBERS, data=st.data())
-    def acknowledge(self, member, data):
+    @rule(member=MEMBERS, data=st.data(), is_durable=st.booleans())
+    def acknowledge(self, member, data, is_durable):
         held = sorted(offset for offset, (holder, _) in self.holder.items() if holder == member)
         if not held:
             return
@@ -103,21 +104,29 @@ class SharePartitionMachine(RuleBasedStateMachine):
                     assert self.holder[offset][0] == member
                     if kind is AcknowledgeType.RENEW:
                         self.holder[offset] = (member, self.now_ms + LOCK_MS)
-            self.under_way.append(transition)
+            self._begin(transition, is_durable)
 
-    @rule(member=MEMBERS)
-    def leave(self, member):
-        self.under_way.append(self.partition.release(member))
+    @rule(member=MEMBERS, is_durable=st.booleans())
+    def leave(self, member, is_durable):
+        self._begin(self.partition.release(member), is_durable)
 
-    @rule(is_durable=st.booleans())
-    def write_ends(self, is_durable):
+    def _begin(self, transition, is_durable):
+        """Writes are made in the order they are asked for; only the answers take their time."""
+        self.under_way.append((transition, is_durable))
+        if is_durable:
+            self._write(transition)
+            for span, state in transition.targets:
+                if state.is_terminal:
+                    self.written_off.update(range(span.first_offset, span.last_offset + 1))
+
+    @rule()
+    def write_ends(self):
         if not self.under_way:
             return
-        transition = self.under_way.pop(0)
+        transition, is_durable = self.under_way.pop(0)
         if not is_durable:
             self.partition.roll_back(transition)
             return
-        self._write(transition)
         for span, state in transition.targets:
             for offset in range(span.first_offset, span.last_offset + 1):
                 self.holder.pop(offset, None)
@@ -127,7 +136,8 @@ class SharePartitionMachine(RuleBasedStateMachine):
 
     def _write(self, transition):
         if transition.write is not None:
-            self.durable_start = max(self.durable_start, transition.write.start_offset)
+            assert transition.write.start_offset >= self.durable_start
+            self.durable_start = transition.write.start_offset
             self.durable_batches = combine(
                 self.durable_batches, transition.write.state_batches, self.durable_start
             )
@@ -160,7 +170,7 @@ class SharePartitionMachine(RuleBasedStateMachine):
         if hasattr(self, "partition"):
             for offset in range(self.partition.start_offset):
                 assert (
-                    offset in self.done
+                    offset in self.written_off
                     or offset not in self.deliverable
                     or self.deliveries[offset] >= self.limit
                 )
@@ -170,7 +180,7 @@ class SharePartitionMachine(RuleBasedStateMachine):
         if not hasattr(self, "partition"):
             return
         while self.under_way:
-            self.write_ends(True)
+            self.write_ends()
         for _ in range(LOG_END * self.limit):
             self.time_passes(LOCK_MS)
             fetch_offset = self.partition.next_fetch_offset

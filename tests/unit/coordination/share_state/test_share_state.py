@@ -102,6 +102,15 @@ def test_writes_cover_earlier_ones_and_move_the_start():
     assert coordinator.summary() == FoundSummary(0, 0, 4, 3)
 
 
+def test_a_summary_starts_past_what_is_done_with():
+    coordinator = Coordinator()
+    coordinator.initialize(start_offset=0)
+    coordinator.write(
+        (0, 3, ACKNOWLEDGED, 1), (4, 4, AVAILABLE, 1), (5, 6, ARCHIVED, 1), complete=6
+    )
+    assert coordinator.summary() == FoundSummary(0, 0, 4, 2)
+
+
 def test_a_restart_changes_nothing():
     coordinator = Coordinator(updates_per_snapshot=2)
     coordinator.initialize(start_offset=0)
