@@ -129,16 +129,14 @@ class FileSender:
     def _pump(self) -> bool:
         """Send as much as the socket takes; whether everything has left."""
         assert self._socket is not None
-        while self._index < len(self._parts):
-            part = self._parts[self._index]
+        parts = self._parts
+        while self._index < len(parts):
+            part = parts[self._index]
             try:
                 if isinstance(part, bytes):
                     is_part_sent = self._send_bytes(self._socket, part)
-                elif self._is_warm or self._done_bytes or _is_cached(part):
-                    is_part_sent = self._send_slice(self._socket, part)
                 else:
-                    self._warm_then_continue(part)
-                    return False
+                    is_part_sent = self._send_slice(self._socket, part)
             except BlockingIOError:
                 self._await_room()
                 return False
@@ -150,13 +148,43 @@ class FileSender:
                 self._transport.abort()
                 return False
             if not is_part_sent:
-                # The socket is full: trying again now would only say so.
-                self._await_room()
                 return False
             self._index += 1
             self._done_bytes = 0
             self._is_warm = False
         return True
+
+    def _send_bytes(self, connection: socket.socket, part: bytes) -> bool:
+        """Whether all of it has left; if not, the rest waits for room."""
+        # Without MSG_MORE: pages that follow a header in one packet make the kernel split packets,
+        # which doubles what a reply of several slices costs.
+        rest = memoryview(part)[self._done_bytes :] if self._done_bytes else part
+        sent = connection.send(rest)
+        if sent == len(rest):
+            return True
+        self._done_bytes += sent
+        self._await_room()
+        return False
+
+    def _send_slice(self, connection: socket.socket, part: FileSlice) -> bool:
+        """Whether all of it has left; if not, the rest waits for room, or for the disk."""
+        descriptor = part.fileno()
+        if descriptor is None:
+            raise OSError("the slice's file was closed")
+        position = part.position + self._done_bytes
+        left_bytes = part.size_bytes - self._done_bytes
+        if not (self._done_bytes or self._is_warm or _is_cached(descriptor, position, left_bytes)):
+            self._warm_then_continue(part)
+            return False
+        sent = os.sendfile(connection.fileno(), descriptor, position, left_bytes)
+        if sent == left_bytes:
+            return True
+        if sent == 0:
+            raise OSError("the slice's file ended early")
+        self._done_bytes += sent
+        # The socket is full: trying again at once would only say so.
+        self._await_room()
+        return False
 
     def _await_room(self) -> None:
         if not self._awaits_room and self._socket is not None:
@@ -167,27 +195,6 @@ class FileSender:
         if self._awaits_room and self._socket is not None:
             self._awaits_room = False
             asyncio.get_running_loop().remove_writer(self._socket)
-
-    def _send_bytes(self, connection: socket.socket, part: bytes) -> bool:
-        # Without MSG_MORE: pages that follow a header in one packet make the kernel split packets,
-        # which doubles what a reply of several slices costs.
-        self._done_bytes += connection.send(memoryview(part)[self._done_bytes :])
-        return self._done_bytes == len(part)
-
-    def _send_slice(self, connection: socket.socket, part: FileSlice) -> bool:
-        descriptor = part.fileno()
-        if descriptor is None:
-            raise OSError("the slice's file was closed")
-        sent = os.sendfile(
-            connection.fileno(),
-            descriptor,
-            part.position + self._done_bytes,
-            part.size_bytes - self._done_bytes,
-        )
-        if sent == 0:
-            raise OSError("the slice's file ended early")
-        self._done_bytes += sent
-        return self._done_bytes == part.size_bytes
 
     def _warm_then_continue(self, part: FileSlice) -> None:
         """Bring a slice back into the page cache, in a thread: a disk must not stop the loop."""
@@ -240,16 +247,15 @@ def _duplicate_socket(transport: asyncio.Transport) -> socket.socket | None:
     return duplicate
 
 
-def _is_cached(part: FileSlice) -> bool:
+def _is_cached(descriptor: int, position: int, size_bytes: int) -> bool:
     """Whether a slice is in the page cache, so that sending it won't wait for a disk: judged by its
     last byte, and by its first where the two are far apart."""
-    descriptor = part.fileno()
-    if descriptor is None or _NO_WAIT is None:
+    if _NO_WAIT is None:
         return True
     try:
-        os.preadv(descriptor, _PROBE, part.position + part.size_bytes - 1, _NO_WAIT)
-        if part.size_bytes > _READ_AHEAD_BYTES:
-            os.preadv(descriptor, _PROBE, part.position, _NO_WAIT)
+        os.preadv(descriptor, _PROBE, position + size_bytes - 1, _NO_WAIT)
+        if size_bytes > _READ_AHEAD_BYTES:
+            os.preadv(descriptor, _PROBE, position, _NO_WAIT)
     except BlockingIOError:
         return False
     except OSError:

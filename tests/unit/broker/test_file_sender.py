@@ -1,0 +1,134 @@
+"""Replies with slices of files arrive whole, however little the socket takes at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import random
+import socket
+from typing import Any
+
+import pytest
+
+from ottla.broker.replies import SENDFILE_BYTES, FileSender
+from ottla.log.reading import LogSlice
+from ottla.log.segment import Segment
+from ottla.ports.disk import SystemDisk
+
+FILE_BYTES = 1 << 20
+
+
+class PlainTransport:
+    """A transport that has nothing unsent."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.was_aborted = False
+
+    def get_extra_info(self, name: str) -> Any:
+        return self._connection if name == "socket" else None
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.was_aborted = True
+
+
+@pytest.fixture
+def segment(tmp_path: pathlib.Path) -> Segment:
+    made = Segment(SystemDisk(), str(tmp_path), 0, index_interval_bytes=4096, now_ms=0, is_new=True)
+    made.file.write([random.Random(3).randbytes(FILE_BYTES)], 0)
+    return made
+
+
+def connected(send_buffer_bytes: int) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TCP connection; the first one's buffer is small."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
+    for end in (ours, theirs):
+        end.setblocking(False)
+    return ours, theirs
+
+
+async def received(connection: socket.socket, size_bytes: int, piece_bytes: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    data = bytearray()
+    while len(data) < size_bytes:
+        piece = await loop.sock_recv(connection, piece_bytes)
+        assert piece
+        data += piece
+    return bytes(data)
+
+
+@pytest.mark.parametrize("send_buffer_bytes", [4096, 100_000])
+@pytest.mark.parametrize("piece_bytes", [5000, 1 << 20])
+def test_replies_of_several_slices_arrive_in_order(
+    segment: Segment, send_buffer_bytes: int, piece_bytes: int
+) -> None:
+    chance = random.Random(send_buffer_bytes + piece_bytes)
+    content = segment.file.read(FILE_BYTES, 0)
+
+    async def main() -> None:
+        ours, theirs = connected(send_buffer_bytes)
+        idle = asyncio.Event()
+        with ours, theirs:
+            transport = PlainTransport(ours)
+            sender = FileSender(transport, idle.set)  # type: ignore[arg-type]
+            for _ in range(4):
+                parts: list[Any] = []
+                expected = bytearray()
+                for _ in range(5):
+                    header = chance.randbytes(chance.choice((1, 90, 20_000)))
+                    size = chance.choice((SENDFILE_BYTES, 100_001, 300_000))
+                    position = chance.randrange(FILE_BYTES - size)
+                    parts += [header, LogSlice(segment, position, size, 0)]
+                    expected += header + content[position : position + size]
+                idle.clear()
+                sender.send([*parts, b"end"])
+                was_busy = sender.is_busy
+                got = await received(theirs, len(expected) + 3, piece_bytes)
+                assert got == expected + b"end"
+                if was_busy:
+                    await asyncio.wait_for(idle.wait(), 10)
+                assert not sender.is_busy
+            assert not transport.was_aborted
+            sender.close()
+
+    asyncio.run(main())
+
+
+def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = segment.file.read(FILE_BYTES, 0)
+    probed = 0
+    preadv = os.preadv
+
+    def cold(descriptor: int, buffers: Any, position: int, flags: int = 0) -> int:
+        nonlocal probed
+        if flags:
+            probed += 1
+            raise BlockingIOError
+        return preadv(descriptor, buffers, position)
+
+    monkeypatch.setattr(os, "preadv", cold)
+
+    async def main() -> None:
+        ours, theirs = connected(100_000)
+        idle = asyncio.Event()
+        with ours, theirs:
+            sender = FileSender(PlainTransport(ours), idle.set)  # type: ignore[arg-type]
+            slices = [LogSlice(segment, start, 200_000, 0) for start in (0, 300_000)]
+            sender.send([b"a", slices[0], b"b", slices[1]])
+            assert sender.is_busy
+            got = await received(theirs, 400_002, 1 << 20)
+            assert got == b"a" + content[:200_000] + b"b" + content[300_000:500_000]
+            await asyncio.wait_for(idle.wait(), 10)
+            assert probed == 2
+            sender.close()
+
+    asyncio.run(main())
