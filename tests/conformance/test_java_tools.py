@@ -326,8 +326,6 @@ def test_kafka_features(tool_at: RunTool, own_broker: Callable[..., Any]) -> Non
     assert level() == "2"
     tool("downgrade", *feature(1))
     assert level() == "1"
-    broker.restart()
-    assert level() == "1"
     assert "only supports versions 0-2" in tool("upgrade", *feature(9), fails=True)
     tool("downgrade", *feature(2), fails=True)
     tool("upgrade", *feature(2))
@@ -344,3 +342,39 @@ def test_a_log_file_comes_back_byte_for_byte(bootstrap: str, new_topic: NewTopic
     run_tool(TOOLS["kafka-console-producer"], at, stdin=lines)
     limit = ["--from-beginning", "--max-messages", "25000", "--timeout-ms", "30000"]
     assert run_tool(TOOLS["kafka-console-consumer"], [*at, *limit]).stdout == lines
+
+
+def test_kafka_consumer_groups_of_the_new_protocol(
+    tool: RunTool, new_topic: NewTopicName, unique: Unique, member: Callable[..., Any]
+) -> None:
+    topic, group = new_topic(), unique("group")
+    one = member("confluent-kafka", group=group, topics=[topic], protocol="consumer")
+    eventually(lambda: one.assignment == {f"{topic}-0"}, what="the member consumes")
+    of_group = ["--describe", "--group", group]
+
+    def is_stable() -> bool:
+        [row] = rows(tool("kafka-consumer-groups", *of_group, "--state", "--verbose"))
+        shown = (row["STATE"], row["ASSIGNMENT-STRATEGY"], row["#MEMBERS"])
+        return shown == ("Stable", "uniform", "1") and row["GROUP-EPOCH"] == "1"
+
+    eventually(is_stable, what="the state")
+    [row] = rows(tool("kafka-consumer-groups", *of_group, "--members", "--verbose"))
+    assert (row["CURRENT-EPOCH"], row["TARGET-EPOCH"]) == ("1", "1")
+    assert row["CURRENT-ASSIGNMENT"] == row["TARGET-ASSIGNMENT"] == f"{topic}:0"
+    listed = rows(tool("kafka-consumer-groups", "--list", "--state", "--type"))
+    assert [row["TYPE"] for row in listed if row["GROUP"] == group] == ["Consumer"]
+    assert group in tool("kafka-consumer-groups", "--list", "--type", "consumer").split()
+    assert group not in tool("kafka-consumer-groups", "--list", "--type", "classic").split()
+    assert "is not empty" in tool("kafka-consumer-groups", "--delete", "--group", group)
+    one.leave()
+    tool("kafka-consumer-groups", "--delete", "--group", group)
+    assert group not in tool("kafka-consumer-groups", "--list").split()
+
+
+def test_a_group_can_be_configured(tool: RunTool, unique: Unique) -> None:
+    of_group = ["--entity-type", "groups", "--entity-name", unique("group")]
+    change = ["--add-config", "consumer.session.timeout.ms=50000"]
+    tool("kafka-configs", "--alter", *of_group, *change)
+    assert "consumer.session.timeout.ms=50000" in tool("kafka-configs", "--describe", *of_group)
+    bad = ["--add-config", "consumer.session.timeout.ms=5"]
+    assert "InvalidConfiguration" in tool("kafka-configs", "--alter", *of_group, *bad, fails=True)

@@ -17,6 +17,7 @@ import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
@@ -63,11 +64,15 @@ public final class GroupMember {
         properties.put("group.id", settings.get("group").asText());
         properties.put("auto.offset.reset", "earliest");
         properties.put("enable.auto.commit", "false");
-        properties.put("partition.assignment.strategy",
-            ASSIGNORS.get(settings.path("assignor").asText("range")));
-        properties.put("session.timeout.ms", sessionTimeoutMs);
-        properties.put("heartbeat.interval.ms",
-            settings.path("heartbeat_interval_ms").asInt(300));
+        String protocol = settings.path("protocol").asText("classic");
+        properties.put("group.protocol", protocol);
+        if (protocol.equals("classic")) {
+            properties.put("partition.assignment.strategy",
+                ASSIGNORS.get(settings.path("assignor").asText("range")));
+            properties.put("session.timeout.ms", sessionTimeoutMs);
+            properties.put("heartbeat.interval.ms",
+                settings.path("heartbeat_interval_ms").asInt(300));
+        }
         properties.put("metadata.max.age.ms", settings.path("metadata_max_age_ms").asInt(1000));
         properties.put("key.deserializer", StringDeserializer.class.getName());
         properties.put("value.deserializer", StringDeserializer.class.getName());
@@ -90,6 +95,12 @@ public final class GroupMember {
                 rebalanced.set(true);
             }
         };
+        if (settings.hasNonNull("pattern")
+                && settings.path("protocol").asText("classic").equals("consumer")) {
+            String pattern = settings.get("pattern").asText();
+            consumer.subscribe(new SubscriptionPattern(pattern), onChange);
+            return;
+        }
         if (settings.hasNonNull("pattern")) {
             consumer.subscribe(Pattern.compile(settings.get("pattern").asText()), onChange);
             return;

@@ -29,6 +29,8 @@ class Settings:
         self.group: str = given["group"]
         self.topics: list[str] = given.get("topics", [])
         self.pattern: str | None = given.get("pattern")
+        # "consumer" is KIP-848's, where the coordinator knows assignor and timeouts.
+        self.protocol: str = given.get("protocol", "classic")
         self.assignor: str = given.get("assignor", "range")
         self.instance_id: str | None = given.get("instance_id")
         self.session_timeout_ms: int = given.get("session_timeout_ms", 6000)
@@ -61,12 +63,14 @@ def confluent_member(settings: Settings) -> None:
         "group.id": settings.group,
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
-        "partition.assignment.strategy": settings.assignor,
-        "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": settings.heartbeat_interval_ms,
+        "group.protocol": settings.protocol,
         "topic.metadata.refresh.interval.ms": settings.metadata_max_age_ms,
         "metadata.max.age.ms": 3 * settings.metadata_max_age_ms,
     }
+    if settings.protocol == "classic":
+        config["partition.assignment.strategy"] = settings.assignor
+        config["session.timeout.ms"] = settings.session_timeout_ms
+        config["heartbeat.interval.ms"] = settings.heartbeat_interval_ms
     if settings.instance_id is not None:
         config["group.instance.id"] = settings.instance_id
     consumer = Consumer(config)
