@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ottla.broker.partition import Partition
+from ottla.metadata.topic_names import INTERNAL_TOPIC_SETTINGS
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
-    from ottla.broker.node import BrokerNode
+    from ottla.broker.cluster import Cluster
+    from ottla.broker.partitions import Partitions
+    from ottla.metadata.config.resolve import BrokerConfig, ConfigResolver
     from ottla.metadata.controller.create_topics import NewTopic
+    from ottla.ports.entropy import Entropy
 
 
-# What every topic needs that is its owner's memory.
-INTERNAL_TOPIC_SETTINGS: Mapping[str, str] = MappingProxyType(
-    {"cleanup.policy": "compact", "compression.type": "producer"}
-)
+class TopicHost(Protocol):
+    """What an internal topic needs of its broker."""
+
+    cluster: Cluster
+    resolver: ConfigResolver
+    partitions: Partitions
+    entropy: Entropy
+
+    @property
+    def config(self) -> BrokerConfig: ...
 
 
 class InternalTopic:
@@ -31,7 +40,7 @@ class InternalTopic:
 
     def __init__(
         self,
-        broker: BrokerNode,
+        broker: TopicHost,
         name: str,
         key_prefix: str,
         settings: Mapping[str, str] = INTERNAL_TOPIC_SETTINGS,

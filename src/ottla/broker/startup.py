@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.configuration import BrokerConfiguration
-from ottla.broker.internal_topic import INTERNAL_TOPIC_SETTINGS
 from ottla.broker.start_errors import StartError
 from ottla.log.directory import LogDirectory
 from ottla.metadata.controller.brokers import decide_bootstrap
@@ -16,7 +15,7 @@ from ottla.metadata.decoding import CorruptEntryError
 from ottla.metadata.image import ClusterImage, ConfigResource, PartitionImage, ResourceType
 from ottla.metadata.records import ConfigChanged, MetadataRecord, PartitionChanged, TopicCreated
 from ottla.metadata.store.interface import MetadataStore, MetadataStoreError
-from ottla.metadata.topic_names import is_internal
+from ottla.metadata.topic_names import INTERNAL_TOPIC_SETTINGS, is_internal
 from ottla.ports.entropy import Entropy
 from ottla.wire.errors import ProtocolError
 

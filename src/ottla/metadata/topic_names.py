@@ -1,12 +1,19 @@
-"""Which topic names are legal, which collide, which are Ottla's own."""
+"""Which topic names are legal, which collide, which are Ottla's own and how those are set up."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 GROUP_METADATA_TOPIC = "__consumer_offsets"
 TRANSACTION_STATE_TOPIC = "__transaction_state"
 SHARE_GROUP_STATE_TOPIC = "__share_group_state"
 INTERNAL_TOPICS = frozenset(
     {GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, SHARE_GROUP_STATE_TOPIC}
+)
+# What every topic needs that is its owner's memory.
+INTERNAL_TOPIC_SETTINGS: Mapping[str, str] = MappingProxyType(
+    {"cleanup.policy": "compact", "compression.type": "producer"}
 )
 # The topic in which Apache Kafka keeps its own metadata; a client may never create it.
 CLUSTER_METADATA_TOPIC = "__cluster_metadata"
