@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NATIVE := $(wildcard src/ottla/*/*.pyx)
 DATA ?= ottla-data
+SEEDS ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help install up test test-fast test-pure lint bench peers clean
+.PHONY: help install up test test-fast test-pure simulate lint bench peers clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -33,6 +34,9 @@ test-fast: install ## Run the suite without the slow tests
 
 test-pure: install ## Run the unit tests on the pure-Python twin of the accelerator
 	OTTLA_PURE_PYTHON=1 $(BIN)/python -m pytest tests/unit
+
+simulate: install ## Play SEEDS=10000 histories of clients and a crashing broker, and judge each
+	$(BIN)/python -m ottla.testing.simulate --seeds $(SEEDS)
 
 lint: install ## Check style and types
 	$(BIN)/ruff check .

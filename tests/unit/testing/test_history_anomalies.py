@@ -562,7 +562,7 @@ def test_an_explanation_names_who_when_and_which_record(story: Story) -> None:
     story.sent("b", 1)
     story.polled((1, "b"))
     text = str(check(story.history))
-    assert "3 operations, 1 × lost-write" in text  # noqa: RUF001
+    assert "3 operations, 1 x lost-write" in text
     assert "consumer's poll #2 (ok, 0.0 ms to 0.0 ms) passed t-0@0 'a'" in text
     assert "producer's send #0" in text
 

@@ -85,7 +85,8 @@ class Report:
         if self.is_clean:
             return f"{self.operations:,} operations without an anomaly"
         counts = Counter(anomaly.kind.value for anomaly in self.anomalies)
-        summary = ", ".join(f"{count} × {kind}" for kind, count in sorted(counts.items()))  # noqa: RUF001
+        each = [f"{count} x {kind}" for kind, count in sorted(counts.items())]
+        summary = ", ".join(each)
         lines = [f"{self.operations:,} operations, {summary}"]
         lines += [f"  {anomaly}" for anomaly in self.anomalies[:_MOST_SHOWN]]
         if len(self.anomalies) > _MOST_SHOWN:

@@ -1,12 +1,12 @@
 """Histories in files: JSON lines, one event each, in the order in which they happened.
 
 ```json
-{"id": 0, "type": "invoke", "kind": "send", "process": "p", "time_ms": 1.5, "partition": "t-0", "value": "a"}
+{"id": 0, "type": "invoke", "kind": "send", "process": "p", "partition": "t-0", "value": "a"}
 {"id": 0, "type": "ok", "time_ms": 2.0, "offset": 7}
 ```
 
 Fields that have their defaults are left out. An operation without a second line has no known end.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
