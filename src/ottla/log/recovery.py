@@ -304,7 +304,10 @@ class _Loader:
             for position, header in iter_checked_headers(segment.file, segment.file.size_bytes()):
                 self._check_offsets(segment, header)
                 segment.note_batch(
-                    position, header.size_bytes, header.last_offset, header.max_timestamp_ms
+                    position,
+                    header.size_bytes,
+                    header.last_offset,
+                    header.max_record_timestamp_ms,
                 )
                 valid_bytes = position + header.size_bytes
                 self._epochs.observe(header.partition_leader_epoch, header.base_offset)

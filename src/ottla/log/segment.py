@@ -215,7 +215,10 @@ class Segment:
                 if not self.may_follow(header):
                     return
                 self.note_batch(
-                    position, header.size_bytes, header.last_offset, header.max_timestamp_ms
+                    position,
+                    header.size_bytes,
+                    header.last_offset,
+                    header.max_record_timestamp_ms,
                 )
         except RecordsError:
             return
@@ -367,8 +370,9 @@ class Segment:
                     return False
                 self.next_offset = header.next_offset
                 end = at + header.size_bytes
-                if header.max_timestamp_ms > largest.timestamp_ms:
-                    self._largest = largest = TimeEntry(header.max_timestamp_ms, header.last_offset)
+                timestamp_ms = header.max_record_timestamp_ms
+                if timestamp_ms > largest.timestamp_ms:
+                    self._largest = largest = TimeEntry(timestamp_ms, header.last_offset)
         except RecordsError:
             return False
         self._bytes_since_entry = end - position

@@ -90,6 +90,11 @@ class BatchHeader(NamedTuple):
         return self.base_offset + self.last_offset_delta + 1
 
     @property
+    def max_record_timestamp_ms(self) -> int:
+        """The largest timestamp of its records; -1 where compaction left none of them."""
+        return self.max_timestamp_ms if self.record_count else NO_TIMESTAMP_MS
+
+    @property
     def codec(self) -> Codec:
         """How the records are compressed; raises ``UnsupportedCompression`` for unknown numbers."""
         number = self.attributes & CODEC_MASK

@@ -333,7 +333,7 @@ class GroupRewriting:
                 self.segment.file.sync()
                 self._synced_bytes = self.segment.size_bytes
             batches = [
-                (header.size_bytes, header.last_offset, header.max_timestamp_ms)
+                (header.size_bytes, header.last_offset, header.max_record_timestamp_ms)
                 for _, header in iter_headers(self._pending)
             ]
             self.segment.append(self._pending, batches)
