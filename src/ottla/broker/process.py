@@ -52,11 +52,14 @@ def run(configuration: BrokerConfiguration, on_started: OnStarted) -> int:
     from ottla.broker.node import BrokerNode
     from ottla.broker.serving import serve
 
-    return serve(
-        lambda: BrokerNode(configuration, disk=disk, net=net, entropy=entropy, data=data),
-        on_started,
-        signals,
-    )
+    try:
+        return serve(
+            lambda: BrokerNode(configuration, disk=disk, net=net, entropy=entropy, data=data),
+            on_started,
+            signals,
+        )
+    finally:
+        net.close()
 
 
 def _open_ports(configuration: BrokerConfiguration) -> SystemNet:
