@@ -109,7 +109,8 @@ def _replay_segment(producers: Producers, segment: Segment, end_offset: int) -> 
     for position, header in iter_file_headers(segment.file, found[0], segment.size_bytes):
         if header.base_offset >= end_offset:
             return
-        if header.producer_id >= 0 and header.base_offset >= producers.end_offset:
+        # The first batch may begin before the log does.
+        if header.producer_id >= 0 and header.last_offset >= producers.end_offset:
             replay_batch(producers, segment, position, header)
 
 
@@ -141,13 +142,14 @@ def rebuild_transaction_index(
         # Only the index is wanted: what has ended is of no interest.
         high_watermark=_NO_LIMIT,
     )
-    segment.transaction_index.clear()
+    entries = []
     try:
         for position, header in iter_file_headers(segment.file, 0, segment.size_bytes):
             if header.producer_id >= 0:
                 entry = replay_batch(producers, segment, position, header)
                 if entry is not None:
-                    segment.transaction_index.append(entry)
+                    entries.append(entry)
     except RecordsError as error:
         # Damaged below the recovery point: whoever reads these records finds that out.
         _logger.warning("%s: %s", segment.path(LOG_SUFFIX), error)
+    segment.transaction_index.replace(entries)

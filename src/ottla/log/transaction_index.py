@@ -20,7 +20,7 @@ import struct
 from collections.abc import Sequence
 
 from ottla.log.errors import MalformedFile
-from ottla.log.files import remove_if_any
+from ottla.log.files import remove_if_any, replace_file
 from ottla.log.transactions import AbortedTransaction
 from ottla.ports.disk import Disk, File
 
@@ -105,6 +105,14 @@ class TransactionIndex:
         self._file.write([_ENTRY.pack(_VERSION, *entry) for entry in entries], 0)
         self._length = len(entries)
         self._is_dirty = True
+
+    def replace(self, entries: Sequence[AbortedTransaction]) -> None:
+        """Have exactly these entries, durably: a crash leaves them or what was there before."""
+        self.close()
+        data = b"".join(_ENTRY.pack(_VERSION, *entry) for entry in entries)
+        replace_file(self._disk, self.path, data)
+        self._disk.sync_directory(self.path.rpartition("/")[0])
+        self._is_dirty = False
 
     def aborted_between(
         self, start_offset: int, end_offset: int
