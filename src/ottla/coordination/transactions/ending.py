@@ -6,6 +6,7 @@ from typing import Final
 
 from ottla.coordination.transactions.commands import EndTransaction, FreshProducerIdNeeded
 from ottla.coordination.transactions.transaction import (
+    FENCING_EPOCH,
     LAST_EPOCH,
     NO_PRODUCER_EPOCH,
     NO_PRODUCER_ID,
@@ -93,6 +94,9 @@ def _end_and_bump(
     is_bumped = producer.producer_epoch == transaction.producer_epoch - 1
     if has_rotated and is_complete:
         return _answer_to_retry(transaction, command)
+    if is_complete and transaction.producer_epoch == FENCING_EPOCH:
+        # Aborted by the coordinator at the last epoch: there is no next one to tell of.
+        return ErrorCode.PRODUCER_FENCED
     if transaction.is_ending or (is_complete and is_bumped):
         return _answer_to_retry(transaction, command) if is_bumped else ErrorCode.PRODUCER_FENCED
     if producer.producer_epoch != transaction.producer_epoch:
@@ -100,8 +104,6 @@ def _end_and_bump(
     if not transaction.is_ongoing and command.is_commit:
         # What was never begun can be aborted, since the client may not know, but not committed.
         return ErrorCode.INVALID_TXN_STATE
-    if producer.producer_epoch > LAST_EPOCH:
-        return ErrorCode.PRODUCER_FENCED
     return _bumped(transaction, command, now_ms)
 
 

@@ -185,6 +185,7 @@ class TestEpochs:
         assert desk.transaction.producer_epoch == FENCING_EPOCH
         desk.write_markers()
         assert desk.end((9, FENCING_EPOCH), False).error is ErrorCode.PRODUCER_FENCED
+        assert desk.end((9, LAST_EPOCH), False).error is ErrorCode.PRODUCER_FENCED
         assert desk.init((9, LAST_EPOCH)) == ProducerGranted(ErrorCode.PRODUCER_FENCED)
         assert desk.init() == granted(1000, 0)
 
