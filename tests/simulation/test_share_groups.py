@@ -71,22 +71,30 @@ class World:
         self.partition = SharePartition(found.start_offset, found.state_batches, SETTINGS)
         self.held = {}
 
-    def write(self, transition, *, accepted=()) -> None:
-        if transition.write is None:
-            return
-        for span, state in transition.targets:
-            if state.is_terminal:
-                self.finished.update(range(span.first_offset, span.last_offset + 1))
+    def begin_write(self, transition, *, accepted=()) -> None:
+        if transition.write is not None:
+            self.write(transition.write, transition, accepted)
+
+    def expire_locks(self) -> None:
+        write = self.partition.expire_locks(self.now_ms)
+        if write is not None:
+            self.write(write)
+
+    def write(self, write, transition=None, accepted=()) -> None:
+        for batch in write.state_batches:
+            if batch.is_finished:
+                self.finished.update(range(batch.first_offset, batch.last_offset + 1))
         token = next(self.tokens)
         self.under_way[token] = (transition, set(accepted))
-        self.runtime.submit(WriteState(token, KEY, 0, 0, *transition.write))
+        self.runtime.submit(WriteState(token, KEY, 0, 0, *write))
 
     def settle(self) -> None:
         """The coordinator's answers arrive: members are told."""
         self.runtime.flush()
         for token in [token for token in self.answers if token in self.under_way]:
             transition, accepted = self.under_way.pop(token)
-            self.partition.settle(transition)
+            if transition is not None:
+                self.partition.settle(transition)
             self.accepted |= accepted
 
     def acquire(self, member: str, max_records: int) -> None:
@@ -116,7 +124,7 @@ class World:
             return
         records = range(first, last + 1)
         accepted = [r for r, k in zip(records, kinds, strict=True) if k is AcknowledgeType.ACCEPT]
-        self.write(transition, accepted=accepted)
+        self.begin_write(transition, accepted=accepted)
 
     def crash(self) -> None:
         """The broker is gone, and what wasn't durable; some of that may have been all the same."""
@@ -146,9 +154,9 @@ class World:
         elif chance < 0.93:
             self.now_ms += self.pick.randint(1, LOCK_MS)
             self.runtime.advance_to(self.now_ms)
-            self.write(self.partition.expire_locks(self.now_ms))
+            self.expire_locks()
         elif chance < 0.96:
-            self.write(self.partition.release(member))
+            self.begin_write(self.partition.release(member))
         elif chance < 0.98:
             self.prune()
         else:
@@ -159,7 +167,7 @@ class World:
         for _ in range(LIMIT * self.end):
             self.settle()
             self.now_ms += LOCK_MS
-            self.write(self.partition.expire_locks(self.now_ms))
+            self.expire_locks()
             if self.partition.start_offset >= self.end:
                 break
             self.acquire("z", 20)
@@ -169,7 +177,7 @@ class World:
                     transition = self.partition.acknowledge("z", accepted, self.now_ms)
                 except ProtocolError:
                     continue
-                self.write(transition, accepted=[record])
+                self.begin_write(transition, accepted=[record])
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -178,6 +186,7 @@ def test_nothing_accepted_comes_again_and_nothing_is_left_behind(seed: int) -> N
     for _ in range(600):
         world.step()
     world.finish()
+    world.settle()
     assert world.partition.start_offset == world.end
     assert world.finished == set(range(world.end)), "records that nobody finished"
     world.crash()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ottla.broker.errors import EXPECTED_ERRORS
 from ottla.coordination.share_partitions.commands import (
@@ -15,7 +15,7 @@ from ottla.coordination.share_partitions.commands import (
     LogBatch,
 )
 from ottla.coordination.share_partitions.share_partition import SharePartition
-from ottla.coordination.share_partitions.transition import Transition
+from ottla.coordination.share_partitions.transition import StateWrite, Transition
 from ottla.coordination.share_state.commands import SharePartitionKey, WriteState
 from ottla.records.batch import iter_complete_headers
 from ottla.wire.errors import ErrorCode, ProtocolError
@@ -196,26 +196,28 @@ class LivePartition:
             return
         try:
             # Who asked may go away; what it asked for goes on.
-            await asyncio.shield(self._begin_write(transition))
+            await asyncio.shield(self._in_background(self._write(transition, transition.write)))
         except ProtocolError as error:
             raise ProtocolError(_code_for_members(error.code), error.message) from error
 
-    def _begin_write(self, transition: Transition) -> asyncio.Task[None]:
-        task = self._loop.create_task(self._write(transition))
+    def _in_background(self, write: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Tasks begin in the order of their making, and so do writes reach the coordinator."""
+        task = self._loop.create_task(write)
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return task
 
-    async def _write(self, transition: Transition) -> None:
-        write = transition.write
-        assert write is not None
+    async def _ask_to_write(self, write: StateWrite) -> None:
+        await self._coordinator.ask(
+            self.key,
+            lambda token: WriteState(
+                token, self.key, self._state_epoch, self.partition.leader_epoch, *write
+            ),
+        )
+
+    async def _write(self, transition: Transition, write: StateWrite) -> None:
         try:
-            await self._coordinator.ask(
-                self.key,
-                lambda token: WriteState(
-                    token, self.key, self._state_epoch, self.partition.leader_epoch, *write
-                ),
-            )
+            await self._ask_to_write(write)
         except EXPECTED_ERRORS as error:
             _logger.error("can't write the share state of %s: %s", self.key, error)
             self.core.roll_back(transition)
@@ -253,30 +255,18 @@ class LivePartition:
 
     def _expire_locks(self) -> None:
         self._timer = None
-        transition = self.core.expire_locks(self._time.now_ms())
-        if transition.write is not None:
-            # The records are free whether or not this can be written; counts may be lost.
-            self._begin_expiry_write(transition)
+        write = self.core.expire_locks(self._time.now_ms())
+        if write is not None:
+            self._in_background(self._write_expiry(write))
         self._moved()
 
-    def _begin_expiry_write(self, transition: Transition) -> None:
-        async def write_down() -> None:
-            write = transition.write
-            assert write is not None
-            try:
-                await self._coordinator.ask(
-                    self.key,
-                    lambda token: WriteState(
-                        token, self.key, self._state_epoch, self.partition.leader_epoch, *write
-                    ),
-                )
-            except EXPECTED_ERRORS as error:
-                _logger.error("can't write down that locks of %s ran out: %s", self.key, error)
-                self._note_fencing(error)
-
-        task = self._loop.create_task(write_down())
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+    async def _write_expiry(self, write: StateWrite) -> None:
+        """The records are free whether or not this succeeds; their counts may be lost."""
+        try:
+            await self._ask_to_write(write)
+        except EXPECTED_ERRORS as error:
+            _logger.error("can't write down that locks of %s ran out: %s", self.key, error)
+            self._note_fencing(error)
 
     def close(self) -> None:
         """Stop: this share partition is of no use any more. Who waits for it looks again."""

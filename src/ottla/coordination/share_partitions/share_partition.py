@@ -137,10 +137,10 @@ class SharePartition:
             ]
         )
 
-    def expire_locks(self, now_ms: int) -> Transition:
+    def expire_locks(self, now_ms: int) -> StateWrite | None:
         """Takes away the locks that ran out: the records are available at once.
 
-        What the transition wants written need not succeed; it is not to be settled.
+        What is to be written need not succeed; ``None`` if no lock ran out.
         """
         transition = self._begin(
             [
@@ -150,7 +150,7 @@ class SharePartition:
             ]
         )
         self.settle(transition)
-        return transition
+        return transition.write
 
     def settle(self, transition: Transition) -> None:
         """The transition is durable."""

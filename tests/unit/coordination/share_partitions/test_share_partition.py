@@ -158,9 +158,9 @@ def test_locks_run_out():
     acquire(partition, "a", (0, 4), now_ms=1_000)
     acquire(partition, "b", (5, 9), now_ms=2_000)
     assert partition.next_deadline_ms == 31_000
-    assert partition.expire_locks(30_999).write is None
+    assert partition.expire_locks(30_999) is None
     expired = partition.expire_locks(31_000)
-    assert expired.write == StateWrite(0, 0, [StateBatch(0, 4, AVAILABLE, 1)])
+    assert expired == StateWrite(0, 0, [StateBatch(0, 4, AVAILABLE, 1)])
     assert acquire(partition, "b", (0, 9), now_ms=31_000) == [(0, 4, 2)]
     assert refused(partition, "a", (0, 4, [ACCEPT])) is ErrorCode.INVALID_RECORD_STATE
 
@@ -169,9 +169,9 @@ def test_a_lock_that_runs_out_while_its_acknowledgement_is_written_is_left_to_it
     partition = SharePartition(0)
     acquire(partition, "a", (0, 4))
     written = partition.acknowledge("a", [Acknowledgement(0, 4, [ACCEPT])], 0)
-    assert partition.expire_locks(30_000).write is None
+    assert partition.expire_locks(30_000) is None
     partition.roll_back(written)
-    assert partition.expire_locks(30_000).write is not None
+    assert partition.expire_locks(30_000) is not None
 
 
 def test_a_renewed_lock_starts_anew_and_nothing_needs_to_be_durable():

@@ -114,7 +114,7 @@ class SharePartitionMachine(RuleBasedStateMachine):
         """Writes are made in the order they are asked for; only the answers take their time."""
         self.under_way.append((transition, is_durable))
         if is_durable:
-            self._write(transition)
+            self._write(transition.write)
             for span, state in transition.targets:
                 if state.is_terminal:
                     self.written_off.update(range(span.first_offset, span.last_offset + 1))
@@ -134,23 +134,26 @@ class SharePartitionMachine(RuleBasedStateMachine):
                     self.done.add(offset)
         self.partition.settle(transition)
 
-    def _write(self, transition):
-        if transition.write is not None:
-            assert transition.write.start_offset >= self.durable_start
-            self.durable_start = transition.write.start_offset
-            self.durable_batches = combine(
-                self.durable_batches, transition.write.state_batches, self.durable_start
-            )
-
     @rule(elapsed_ms=st.integers(1, 700))
     def time_passes(self, elapsed_ms):
         self.now_ms += elapsed_ms
-        transition = self.partition.expire_locks(self.now_ms)
-        for span, _ in transition.targets:
-            for offset in range(span.first_offset, span.last_offset + 1):
+        write = self.partition.expire_locks(self.now_ms)
+        for batch in write.state_batches if write is not None else ():
+            offsets = range(batch.first_offset, batch.last_offset + 1)
+            for offset in offsets:
                 _, deadline_ms = self.holder.pop(offset)
                 assert deadline_ms <= self.now_ms
-        self._write(transition)
+            if batch.is_finished:
+                self.written_off.update(offsets)
+        self._write(write)
+
+    def _write(self, write):
+        if write is not None:
+            assert write.start_offset >= self.durable_start
+            self.durable_start = write.start_offset
+            self.durable_batches = combine(
+                self.durable_batches, write.state_batches, self.durable_start
+            )
 
     @rule()
     def restart(self):
