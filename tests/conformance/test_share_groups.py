@@ -218,3 +218,34 @@ def test_console_share_consumer(sharing: Target) -> None:
         ],
     )
     assert result.stdout.decode().split() == ["a", "b", "c"]
+
+
+@pytest.mark.jvm
+def test_kafka_reads_the_records_of_share_groups() -> None:
+    with BrokerProcess(settings=SETTINGS) as broker:
+        group = Group(broker.bootstrap_servers)
+        group.produce("accepted", "rejected", "accepted", "held")
+        with group.consumer("explicit") as consumer:
+            kinds = [AcknowledgeType.ACCEPT, AcknowledgeType.REJECT, AcknowledgeType.ACCEPT]
+            for message, kind in zip(poll(consumer, 4), kinds, strict=False):
+                consumer.acknowledge(message, kind)
+            consumer.commit_sync()
+        broker.stop()
+
+        def decoded(topic: str, decoder: str) -> str:
+            logs = [
+                str(log)
+                for log in broker.data_directory.glob(f"**/{topic}-*/*.log")
+                if log.stat().st_size > 0
+            ]
+            arguments = ["--files", ",".join(logs), decoder]
+            return run_tool("org.apache.kafka.tools.DumpLogSegments", arguments).stdout.decode()
+
+        state = decoded("__share_group_state", "--share-group-state-decoder")
+        assert f'"groupId":"{group.name}"' in state
+        # A snapshot when the state begins, then updates.
+        for field in ('"createTimestamp":', '"deliveryState":2', '"deliveryState":4'):
+            assert field in state
+        membership = decoded("__consumer_offsets", "--offsets-decoder")
+        for field in ('"initializedTopics":', '"subscribedTopicNames":', '"assignmentEpoch":'):
+            assert field in membership
