@@ -29,6 +29,9 @@ _DELETE_DELAY_MS = 100
 COMMON_SETTINGS: Mapping[str, str] = {
     # Deleted topics must not lie in the page cache (or be unlinked) during the next measurement.
     "log.segment.delete.delay.ms": str(_DELETE_DELAY_MS),
+    # Rebalances are measured, not the pauses before them.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.consumer.assignment.interval.ms": "0",
 }
 KAFKA_SETTINGS: Mapping[str, str] = {**COMMON_SETTINGS, "log.initial.task.delay.ms": "1000"}
 FLUSH_EACH_APPEND: Mapping[str, str] = {"flush.messages": "1"}

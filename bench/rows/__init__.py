@@ -18,8 +18,10 @@ from bench.rows import (
     latency,
     limits,
     memory,
+    rebalances,
     requests,
     startup,
+    transactions,
 )
 
 ROWS: dict[str, Callable[[Arena], list[Row]]] = {
@@ -33,5 +35,7 @@ ROWS: dict[str, Callable[[Arena], list[Row]]] = {
     "durable": durable.measure,
     "latency": latency.measure,
     "compaction": compaction.measure,
+    "transactions": transactions.measure,
+    "rebalances": rebalances.measure,
 }
 """By the name they are chosen with, in the order they are measured and printed."""

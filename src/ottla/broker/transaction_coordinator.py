@@ -130,9 +130,21 @@ class TransactionCoordinator:
 
         error: ErrorCode = await self._submit(transactional_id, make)
         if error is ErrorCode.CONCURRENT_TRANSACTIONS:
-            await self._wait_for_end(transactional_id)
+            await self.wait_for_end(transactional_id)
             error = await self._submit(transactional_id, make)
         return error
+
+    async def wait_for_end(self, transactional_id: str) -> None:
+        """Wait until the transaction that is being completed is, but not for long."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._endings.setdefault(transactional_id, []).append(ended)
+        longest_ms = self._broker.config.integer("add.partitions.to.txn.retry.backoff.max.ms")
+        await asyncio.wait((ended,), timeout=longest_ms / 1000)
+        waiting = self._endings.get(transactional_id)
+        if waiting is not None and ended in waiting:
+            waiting.remove(ended)
+            if not waiting:
+                del self._endings[transactional_id]
 
     async def verify(
         self,
@@ -149,16 +161,24 @@ class TransactionCoordinator:
 
         Args:
             adds: also make the partitions part of the transaction, as clients of
-                transaction.version 2 leave it to the broker.
+                transaction.version 2 leave it to the broker. CONCURRENT_TRANSACTIONS comes at
+                once: whoever holds a guard must begin anew after `wait_for_end`.
 
         Raises:
             ProtocolError: the shard is offline or refused the record.
         """
-        from ottla.coordination.transactions.commands import ProducerIdAndEpoch, VerifyPartitions
+        from ottla.coordination.transactions.commands import (
+            AddPartitions,
+            ProducerIdAndEpoch,
+            VerifyPartitions,
+        )
 
         producer = ProducerIdAndEpoch(producer_id, producer_epoch)
         if adds:
-            error = await self.add_partitions(transactional_id, producer, partitions)
+            error = await self._submit(
+                transactional_id,
+                lambda token: AddPartitions(token, transactional_id, producer, partitions),
+            )
             return dict.fromkeys(partitions, error)
         if not self._broker.config.boolean("transaction.partition.verification.enable"):
             return dict.fromkeys(partitions, ErrorCode.NONE)
@@ -286,17 +306,6 @@ class TransactionCoordinator:
         for waiting in self._endings.pop(transactional_id, ()):
             if not waiting.done():
                 waiting.set_result(None)
-
-    async def _wait_for_end(self, transactional_id: str) -> None:
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._endings.setdefault(transactional_id, []).append(ended)
-        longest_ms = self._broker.config.integer("add.partitions.to.txn.retry.backoff.max.ms")
-        await asyncio.wait((ended,), timeout=longest_ms / 1000)
-        waiting = self._endings.get(transactional_id)
-        if waiting is not None and ended in waiting:
-            waiting.remove(ended)
-            if not waiting:
-                del self._endings[transactional_id]
 
     def _settings(self) -> TransactionSettings:
         from ottla.coordination.transactions.settings import TransactionSettings

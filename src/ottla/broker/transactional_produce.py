@@ -78,9 +78,13 @@ Append = Callable[
 
 
 def produce_in_transaction(
-    context: RequestContext, request: ProduceRequest, append: Append
+    context: RequestContext, request: ProduceRequest, append: Append, *, has_waited: bool = False
 ) -> ProduceResponse | DurableReply | Awaitable[ProduceResponse | None] | None:
-    """Append a request's records by ``append``, once the coordinator has consented."""
+    """Append a request's records by ``append``, once the coordinator has consented.
+
+    Args:
+        has_waited: for the end of the producer's transaction before, which is done only once.
+    """
     transaction = ProduceTransaction()
     producers = set()
     bumps_epochs = context.version >= _FIRST_VERSION_THAT_ADDS
@@ -103,7 +107,11 @@ def produce_in_transaction(
             transaction.answered(name, ErrorCode.INVALID_PRODUCER_ID_MAPPING)
         return append(context, request, transaction)
     (producer,) = producers
-    return _append_when_verified(context, request, transaction, *producer, append)
+    # Before the coroutine's first step: until then the frame's memory may take the next request.
+    keep_records(request)
+    return _append_when_verified(
+        context, request, transaction, *producer, append, has_waited=has_waited
+    )
 
 
 def _transactional_batches(
@@ -134,9 +142,10 @@ async def _append_when_verified(
     producer_id: int,
     producer_epoch: int,
     append: Append,
+    *,
+    has_waited: bool,
 ) -> ProduceResponse | None:
     assert request.transactional_id is not None
-    keep_records(request)
     answers = await consent_of_coordinator(
         context.broker,
         request.transactional_id,
@@ -150,9 +159,15 @@ async def _append_when_verified(
             retried=ErrorCode.NOT_ENOUGH_REPLICAS,
         ),
     )
-    for name, error in answers.items():
-        transaction.answered(name, error)
-    result = append(context, request, transaction)
+    is_early = ErrorCode.CONCURRENT_TRANSACTIONS in answers.values()
+    if is_early and not has_waited:
+        # The markers still to come make these guards worthless: it all begins again after them.
+        await context.broker.transactions.wait_for_end(request.transactional_id)
+        result = produce_in_transaction(context, request, append, has_waited=True)
+    else:
+        for name, error in answers.items():
+            transaction.answered(name, error)
+        result = append(context, request, transaction)
     if isinstance(result, Awaitable):
         return await result
     return await result_of(result) if isinstance(result, DurableReply) else result

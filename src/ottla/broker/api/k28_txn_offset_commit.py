@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ottla.broker.transaction_verification import ClientKnowledge, consent_of_coordinator
 from ottla.coordination.groups.commands import TxnOffsetCommit
 from ottla.coordination.routing import partition_for
-from ottla.log.names import TopicPartition
 from ottla.metadata.topic_names import GROUP_METADATA_TOPIC
 from ottla.records.batch import NO_SEQUENCE
 from ottla.wire.api.k28_txn_offset_commit import (
@@ -21,6 +20,8 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
+    from ottla.broker.partition import Partition
+    from ottla.log.verification import VerificationGuard
 
 # Older producers took a coordinator that loads for a fatal error (KAFKA-7296).
 _FIRST_VERSION_WITH_LOADING = 2
@@ -93,6 +94,26 @@ async def _commit(
     await broker.groups.ensure_topic()
     index = partition_for(request.group_id, broker.groups.partition_count)
     partition = broker.partitions.find(GROUP_METADATA_TOPIC, index)
+    guard = await _verified_guard(context, request, partition)
+    response: TxnOffsetCommitResponse = await broker.groups.submit_to(
+        index, lambda token: TxnOffsetCommit(token, request, context.version, guard)
+    )
+    return response
+
+
+async def _verified_guard(
+    context: RequestContext,
+    request: TxnOffsetCommitRequest,
+    partition: Partition,
+    *,
+    has_waited: bool = False,
+) -> VerificationGuard | None:
+    """What the offsets are appended with; ``None`` where the transaction is open already.
+
+    Raises:
+        ProtocolError: the transaction coordinator does not consent.
+    """
+    broker = context.broker
     client = ClientKnowledge(
         knows_abortable=context.version >= _FIRST_VERSION_WITH_ABORTABLE,
         leaves_adding_to_broker=context.version >= _FIRST_VERSION_THAT_ADDS,
@@ -105,22 +126,24 @@ async def _commit(
         bumps_epochs=client.leaves_adding_to_broker,
         now_ms=broker.clock.wall_ms(),
     )
-    if guard is not None:
-        name = TopicPartition(GROUP_METADATA_TOPIC, index)
-        answers = await consent_of_coordinator(
-            broker,
-            request.transactional_id,
-            request.producer_id,
-            request.producer_epoch,
-            frozenset({name}),
-            client,
-        )
-        if answers[name] is not ErrorCode.NONE:
-            raise ProtocolError(answers[name])
-    response: TxnOffsetCommitResponse = await broker.groups.submit_to(
-        index, lambda token: TxnOffsetCommit(token, request, context.version, guard)
+    if guard is None:
+        return None
+    answers = await consent_of_coordinator(
+        broker,
+        request.transactional_id,
+        request.producer_id,
+        request.producer_epoch,
+        frozenset({partition.name}),
+        client,
     )
-    return response
+    error = answers[partition.name]
+    if error is ErrorCode.CONCURRENT_TRANSACTIONS and not has_waited:
+        # The marker still to come makes this guard worthless.
+        await broker.transactions.wait_for_end(request.transactional_id)
+        return await _verified_guard(context, request, partition, has_waited=True)
+    if error is not ErrorCode.NONE:
+        raise ProtocolError(error)
+    return guard
 
 
 def _told(code: int, version: int) -> int:
