@@ -524,6 +524,15 @@ def test_a_partition_may_move_with_the_generation_or_within_a_static_member(stor
     assert story.kinds() == []
 
 
+def test_a_group_made_anew_begins_its_generations_again(story: Story) -> None:
+    story.history.assign("one", [P], group="g", member="one", generation=1)
+    story.history.assign("one", [P], group="g", member="one", generation=2)
+    story.history.assign("two", [P], group="g", member="two", generation=1)
+    assert story.kinds() == []
+    story.history.assign("three", [P], group="g", member="three", generation=1)
+    assert story.kinds() == ["two-owners"]
+
+
 # Copies
 
 

@@ -20,15 +20,35 @@ from ottla.testing.history.operations import (
 GroupPartition = tuple[str, str]
 
 
+class _Owners:
+    """Who owned what in a group, as long as the group existed."""
+
+    def __init__(self) -> None:
+        self.owners: dict[tuple[int, str], Assign] = {}
+        self._members: set[str] = set()
+        self._generation = 0
+
+    def note(self, assign: Assign) -> None:
+        """Notice a group that was deleted and made anew, as an empty one may be: its generations
+        begin again. Nobody else can be new in a generation that is over."""
+        if assign.generation < self._generation and assign.member not in self._members:
+            self.owners.clear()
+            self._members.clear()
+            self._generation = 0
+        self._members.add(assign.member)
+        self._generation = max(self._generation, assign.generation)
+
+
 def check_owners(index: Index) -> Iterator[Anomaly]:
     """In one generation a partition belongs to one member."""
-    owners: dict[tuple[str, int, str], Assign] = {}
+    groups: dict[str, _Owners] = defaultdict(_Owners)
     for assign in index.assigns:
         if assign.group is None or assign.generation < 0:
             continue
+        group = groups[assign.group]
+        group.note(assign)
         for partition in assign.partitions:
-            key = (assign.group, assign.generation, partition)
-            owner = owners.setdefault(key, assign)
+            owner = group.owners.setdefault((assign.generation, partition), assign)
             if owner.member != assign.member:
                 yield Anomaly(
                     AnomalyKind.TWO_OWNERS,

@@ -79,10 +79,14 @@ def _consumer(scenario: Scenario, number: int, *, is_classic: bool) -> MakeMain:
 
 
 def _copier(scenario: Scenario, number: int) -> MakeMain:
+    is_classic = scenario.copiers_protocol == "classic"
+    if scenario.copiers_protocol == "mixed":
+        is_classic = number % 2 == 0
+
     def member(client: Client) -> Membership:
-        if scenario.copies_with_consumer_protocol:
-            return ConsumerMember(client, "copiers", [SOURCE], None)
-        return ClassicMember(client, "copiers", scenario.sources, None)
+        if is_classic:
+            return ClassicMember(client, "copiers", scenario.sources, None)
+        return ConsumerMember(client, "copiers", [SOURCE], None)
 
     version = scenario.transaction_version
     name = f"copier-{number}"

@@ -50,7 +50,8 @@ class Scenario(NamedTuple):
     consumers: int
     """Members of a KIP-848 group."""
     copiers: int
-    copies_with_consumer_protocol: bool
+    copiers_protocol: str
+    """``classic``, ``consumer``, or ``mixed``: both in one group, which is upgraded online."""
     transaction_version: int
     writers: int
     """Transactional producers that only write."""
@@ -97,7 +98,6 @@ def draw_scenario(seed: int) -> Scenario:
     rng = random.Random(f"scenario {seed}")  # noqa: S311 - reproducibility is the point
     has_copies = rng.random() < 0.7
     has_groups = not has_copies or rng.random() < 0.4
-    uses_consumer_protocol = rng.random() < 0.5
     return Scenario(
         seed=seed,
         partitions=rng.choice((1, 2, 2, 3)),
@@ -106,7 +106,7 @@ def draw_scenario(seed: int) -> Scenario:
         classic_consumers=rng.randint(1, 3) if has_groups and rng.random() < 0.7 else 0,
         consumers=rng.randint(1, 3) if has_groups and rng.random() < 0.6 else 0,
         copiers=rng.choice((1, 2, 2)) if has_copies else 0,
-        copies_with_consumer_protocol=uses_consumer_protocol,
+        copiers_protocol=rng.choice(("classic", "classic", "consumer", "consumer", "mixed")),
         transaction_version=rng.choice((1, 2)),
         writers=rng.choice((0, 1)),
         has_compaction=rng.random() < 0.3,

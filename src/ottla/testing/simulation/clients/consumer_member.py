@@ -23,7 +23,12 @@ _REBALANCE_TIMEOUT_MS = 2_000
 _JOINS = 0
 _LEAVES = -1
 _PAUSES = -2
-_OVER = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_MEMBER_EPOCH)
+# The last says that the group was downgraded while this member was away.
+_OVER = (
+    ErrorCode.UNKNOWN_MEMBER_ID,
+    ErrorCode.FENCED_MEMBER_EPOCH,
+    ErrorCode.GROUP_ID_NOT_FOUND,
+)
 _FENCED = (ErrorCode.FENCED_INSTANCE_ID,)
 # The static member of before has not left yet.
 _WAIT = (ErrorCode.UNRELEASED_INSTANCE_ID,)
