@@ -200,6 +200,7 @@ class LogDirectory:
     ) -> None:
         # A new directory is opened without the code of partitions: a port can be opened sooner.
         from ottla.log.partition_log import PartitionLog
+        from ottla.log.recovery import OpenRequest
 
         directory = f"{self.path}/{name}"
         log = PartitionLog.open(
@@ -208,11 +209,13 @@ class LogDirectory:
             config,
             partition,
             self._read_topic_id(directory),
-            recovery_point=checkpoints.recovery_points.get(partition, 0),
-            log_start_offset=checkpoints.log_start_offsets.get(partition, 0),
-            was_clean=self.was_clean,
-            now_ms=now_ms,
-            first_dirty_offset=checkpoints.first_dirty_offsets.get(partition, 0),
+            OpenRequest(
+                recovery_point=checkpoints.recovery_points.get(partition, 0),
+                log_start_offset=checkpoints.log_start_offsets.get(partition, 0),
+                was_clean=self.was_clean,
+                now_ms=now_ms,
+                first_dirty_offset=checkpoints.first_dirty_offsets.get(partition, 0),
+            ),
             health=self._health,
             checkpoint=self.checkpoint,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from ottla.log.text_files import EpochStart
+from ottla.log.names import LEADER_EPOCH_CHECKPOINT
+from ottla.log.text_files import EpochStart, format_epoch_checkpoint
 
 UNDEFINED_EPOCH = -1
 UNDEFINED_OFFSET = -1
@@ -88,6 +89,14 @@ class LeaderEpochCache:
         del self._starts[: following - 1]
         self._starts[0] = start_offset
         self.changed = True
+
+    def take_changes(self, directory: str) -> list[tuple[str, bytes]]:
+        """The checkpoint file that has to be replaced, and its content, if there are changes."""
+        if not self.changed:
+            return []
+        self.changed = False
+        path = f"{directory}/{LEADER_EPOCH_CHECKPOINT}"
+        return [(path, format_epoch_checkpoint(self.entries))]
 
     def clear(self) -> None:
         """Forget every epoch."""

@@ -13,16 +13,16 @@ from ottla.log.errors import LogDirectoryFailed, OffsetOutOfRange
 from ottla.log.files import write_file
 from ottla.log.flush import FlushTarget, Unsynced
 from ottla.log.health import DirectoryHealth
-from ottla.log.names import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, TopicPartition
+from ottla.log.names import PARTITION_METADATA, TopicPartition
 from ottla.log.producer_recovery import restore_producers
 from ottla.log.producers import AppendOrigin
 from ottla.log.reading import LogSlice
 from ottla.log.recovery import LoadedLog, OpenRequest, Recovered, load_log
 from ottla.log.retention import Removal, retention_plan
 from ottla.log.rolling import is_roll_due
-from ottla.log.segment import Segment
+from ottla.log.segment import Segment, create_segment
 from ottla.log.segments import Segments
-from ottla.log.text_files import format_epoch_checkpoint, format_partition_metadata
+from ottla.log.text_files import format_partition_metadata
 from ottla.log.timestamps import FoundOffset, find_by_timestamp, find_max_timestamp
 from ottla.log.transactions import AbortedTransaction
 from ottla.log.verification import VerificationGuard
@@ -105,7 +105,7 @@ class PartitionLog:
             disk.make_directories(directory)
             metadata_path = f"{directory}/{PARTITION_METADATA}"
             write_file(disk, metadata_path, format_partition_metadata(topic_id), sync=False)
-            request = OpenRequest(log_start_offset, log_start_offset, True, now_ms, 0)
+            request = OpenRequest(log_start_offset, log_start_offset, True, now_ms)
             loaded = load_log(disk, directory, config, request)
         log = cls(disk, directory, config, name, topic_id, health, loaded, checkpoint)
         log._unsynced.note_path(metadata_path)
@@ -120,19 +120,14 @@ class PartitionLog:
         config: LogConfig,
         name: TopicPartition,
         topic_id: uuid.UUID | None,
+        request: OpenRequest,
         *,
-        recovery_point: int,
-        log_start_offset: int,
-        was_clean: bool,
-        now_ms: int,
-        first_dirty_offset: int = 0,
         health: DirectoryHealth | None = None,
         checkpoint: Callable[[], None] | None = None,
     ) -> PartitionLog:
         """Open a log from its directory, recovering it unless it was closed cleanly.
 
         Args:
-            recovery_point: from where on an unclean log is checked.
             health: shared with the other logs of the log directory.
             checkpoint: writes the recovery points of the log directory; see ``remove_segments``.
 
@@ -140,9 +135,6 @@ class PartitionLog:
             LogDirectoryFailed: the disk failed.
         """
         health = health or DirectoryHealth(directory)
-        request = OpenRequest(
-            recovery_point, log_start_offset, was_clean, now_ms, first_dirty_offset
-        )
         with health:
             loaded = load_log(disk, directory, config, request)
         log = cls(disk, directory, config, name, topic_id, health, loaded, checkpoint)
@@ -318,17 +310,7 @@ class PartitionLog:
         self._unsynced.note_names()
 
     def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
-        segment = Segment(
-            self._disk,
-            self.directory,
-            base_offset,
-            index_interval_bytes=self.config.index_interval_bytes,
-            now_ms=now_ms,
-            is_new=True,
-        )
-        # Even empty the file must exist: its name tells the next start where the log ends.
-        _ = segment.file
-        return segment
+        return create_segment(self._disk, self.directory, base_offset, self.config, now_ms)
 
     # Reading
 
@@ -564,11 +546,7 @@ class PartitionLog:
         is_dirty = self.log_end_offset > self.flushed_offset or self._unsynced.has_new_names
         if self.is_closed or not (is_dirty or self.leader_epochs.changed):
             return None
-        replacements = []
-        if self.leader_epochs.changed:
-            content = format_epoch_checkpoint(self.leader_epochs.entries)
-            replacements.append((f"{self.directory}/{LEADER_EPOCH_CHECKPOINT}", content))
-            self.leader_epochs.changed = False
+        replacements = self.leader_epochs.take_changes(self.directory)
         with self._health:
             return self._unsynced.target(
                 self._disk,

@@ -51,7 +51,7 @@ class OpenRequest(NamedTuple):
     log_start_offset: int
     was_clean: bool
     now_ms: int
-    first_dirty_offset: int
+    first_dirty_offset: int = 0
     """Compaction has cleaned everything below: gaps between segments are no loss."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 
+from ottla.log.config import LogConfig
 from ottla.log.indexes import (
     MAX_RELATIVE_OFFSET,
     OFFSET_ENTRY_SIZE,
@@ -401,3 +402,24 @@ class Segment:
         if position == 0:
             self.created_ms = now_ms
             self._first_timestamp_ms = None
+
+
+def create_segment(
+    disk: Disk, directory: str, base_offset: int, config: LogConfig, now_ms: int
+) -> Segment:
+    """A new, empty segment.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    segment = Segment(
+        disk,
+        directory,
+        base_offset,
+        index_interval_bytes=config.index_interval_bytes,
+        now_ms=now_ms,
+        is_new=True,
+    )
+    # Even empty the file must exist: its name tells the next start where the log ends.
+    _ = segment.file
+    return segment

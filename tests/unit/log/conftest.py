@@ -10,6 +10,7 @@ import pytest
 from ottla.log.config import LogConfig
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import AppendOrigin, PartitionLog
+from ottla.log.recovery import OpenRequest
 from ottla.records.batch import iter_headers
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
@@ -68,10 +69,7 @@ class LogUnderTest:
             self.config,
             self.name,
             None,
-            recovery_point=recovery_point,
-            log_start_offset=log_start_offset,
-            was_clean=was_clean,
-            now_ms=NOW_MS,
+            OpenRequest(recovery_point, log_start_offset, was_clean, NOW_MS),
         )
         return self.log
 

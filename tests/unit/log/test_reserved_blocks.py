@@ -11,6 +11,7 @@ import pytest
 from ottla.log.config import LogConfig
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
+from ottla.log.recovery import OpenRequest
 from ottla.ports.disk import SystemDisk
 from ottla.records.batch import iter_headers
 from ottla.records.encode import encode_batch
@@ -73,10 +74,7 @@ def test_what_a_killed_broker_set_aside_is_given_back_by_recovery(log: Partition
         CONFIG,
         NAME,
         log.topic_id,
-        recovery_point=0,
-        log_start_offset=0,
-        was_clean=False,
-        now_ms=1,
+        OpenRequest(recovery_point=0, log_start_offset=0, was_clean=False, now_ms=1),
     )
     assert again.log_end_offset == 18
     assert idle_bytes(again) < MIB
