@@ -10,6 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -40,6 +41,8 @@ async def result_of_work(worker: Worker, work: Callable[[], T]) -> T:
         try:
             return partial(due.set_result, work())
         except Exception as error:
+            # What the work held when it failed, it must not hold until the error is forgotten.
+            traceback.clear_frames(error.__traceback__)
             return partial(due.set_exception, error)
 
     def settle(outcome: Callable[[], None]) -> None:
@@ -92,3 +95,5 @@ class WorkerThread:
             except RuntimeError:
                 # The loop was closed meanwhile: nobody is left to be told.
                 return
+            # The thread may wait long for the next.
+            del job, work, done, result
