@@ -175,7 +175,8 @@ def _cleaned_up_to(directory: pathlib.Path, topic: str) -> int:
         data = (directory / CLEANER_CHECKPOINT).read_bytes()
     except FileNotFoundError:
         return -1
-    return parse_offset_checkpoint(data).get(TopicPartition(topic, 0), -1)
+    # Kafka's is empty until there is something to say.
+    return parse_offset_checkpoint(data).get(TopicPartition(topic, 0), -1) if data else -1
 
 
 def _forget_peak(pid: int) -> None:
