@@ -474,6 +474,7 @@ class World:
     def _check_states(self) -> None:
         """Each id goes from state to state as it may, and its epochs only grow."""
         last: dict[str, Any] = {}
+        used: dict[int, str] = {}
         for record in self.runtime.log:
             change = read_record(record)
             assert isinstance(change, TransactionChange)
@@ -483,8 +484,9 @@ class World:
             assert state in FOLLOWS[after.state], f"{state} -> {after}"
             if before is not None and before.producer_id == after.producer_id:
                 assert after.producer_epoch >= before.producer_epoch
-            elif before is not None:
-                assert after.producer_id > before.producer_id
+            else:
+                assert after.producer_id not in used, "a producer id is given once"
+            used[after.producer_id] = change.transactional_id
             last[change.transactional_id] = after
 
     def _check_markers(self, name: TopicPartition, partition: PartitionModel) -> None:

@@ -59,6 +59,7 @@ class TransactionCoordinator:
             self._open_shard,
         )
         self._markers: TransactionMarkers | None = None
+        # Transactional ids whose markers are being written, and who waits for that.
         self._endings: dict[str, list[asyncio.Future[None]]] = {}
 
     async def ensure_topic(self) -> None:
@@ -136,15 +137,15 @@ class TransactionCoordinator:
 
     async def wait_for_end(self, transactional_id: str) -> None:
         """Wait until the transaction that is being completed is, but not for long."""
+        waiting = self._endings.get(transactional_id)
+        if waiting is None:
+            return
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._endings.setdefault(transactional_id, []).append(ended)
+        waiting.append(ended)
         longest_ms = self._broker.config.integer("add.partitions.to.txn.retry.backoff.max.ms")
         await asyncio.wait((ended,), timeout=longest_ms / 1000)
-        waiting = self._endings.get(transactional_id)
-        if waiting is not None and ended in waiting:
+        if not ended.done():
             waiting.remove(ended)
-            if not waiting:
-                del self._endings[transactional_id]
 
     async def verify(
         self,
@@ -291,6 +292,7 @@ class TransactionCoordinator:
             self._markers = TransactionMarkers(
                 broker.partitions, lambda: broker.cluster.image, self._time, broker.storage_failed
             )
+        self._endings.setdefault(request.transactional_id, [])
         self._markers.write(request, lambda: self._markers_written(request))
 
     def _markers_written(self, request: WriteMarkers) -> None:

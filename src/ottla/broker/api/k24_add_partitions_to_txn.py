@@ -71,14 +71,15 @@ async def _extend(context: RequestContext, transaction: TransactionToExtend) -> 
 async def _ask_coordinator(
     context: RequestContext, transaction: TransactionToExtend, asked: frozenset[TopicPartition]
 ) -> Mapping[TopicPartition, ErrorCode]:
+    from ottla.coordination.transactions.commands import ProducerIdAndEpoch
+
+    transactional_id = transaction.transactional_id
+    producer = ProducerIdAndEpoch(transaction.producer_id, transaction.producer_epoch)
+    coordinator = context.broker.transactions
     try:
-        return await context.broker.transactions.verify(
-            transaction.transactional_id,
-            transaction.producer_id,
-            transaction.producer_epoch,
-            asked,
-            adds=not transaction.verify_only,
-        )
+        if transaction.verify_only:
+            return await coordinator.verify(transactional_id, *producer, asked)
+        return _all(asked, await coordinator.add_partitions(transactional_id, producer, asked))
     except ProtocolError as error:
         return _all(asked, error.code)
 
