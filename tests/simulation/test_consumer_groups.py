@@ -25,7 +25,7 @@ GROUP = "orders"
 CLIENT = commands.ClientContext("client", "/h")
 SESSION_TIMEOUT_MS = 45_000
 REBALANCE_TIMEOUT_MS = 20_000
-SEEDS = range(25)
+SEEDS = range(12)
 STEPS = 400
 
 

@@ -15,17 +15,15 @@ from ottla.coordination.groups import (
     syncing,
 )
 from ottla.coordination.groups.classic import ClassicGroup
-from ottla.coordination.groups.consumer import classic_members
-from ottla.coordination.groups.consumer.draft import ConsumerDraft
-from ottla.coordination.groups.consumer.group import ConsumerGroup
 from ottla.coordination.groups.draft import Draft
 from ottla.coordination.groups.group import Group
+from ottla.coordination.groups.lazy import module_of
 from ottla.coordination.groups.timers import TimerKey, TimerKind, session_timer
 from ottla.coordination.outcome import Outcome
 from ottla.wire.api.k12_heartbeat import HeartbeatResponse
 from ottla.wire.api.k13_leave_group import LeaveGroupResponse
 from ottla.wire.api.k15_describe_groups import DescribeGroupsResponse
-from ottla.wire.errors import ErrorCode, ProtocolError
+from ottla.wire.errors import ErrorCode
 from ottla.wire.group_records import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -85,44 +83,37 @@ def _join_group(
             error = ErrorCode.UNKNOWN_MEMBER_ID
         elif shard.is_full:
             error = ErrorCode.POLICY_VIOLATION
-    if error is ErrorCode.NONE and isinstance(group, ConsumerGroup) and group.has_members:
-        _join_consumer_group(ConsumerDraft(shard, group, outcome, now_ms), command)
-        return
-    if error is ErrorCode.NONE and not isinstance(group, ClassicGroup | ConsumerGroup | None):
+    if error is ErrorCode.NONE and group is not None and not isinstance(group, ClassicGroup):
+        if _pass_on(shard, group, command, outcome, now_ms):
+            return
         error = ErrorCode.INCONSISTENT_GROUP_PROTOCOL
     if error is not ErrorCode.NONE:
         response = responses.join_error(error, command.version, request.member_id)
         outcome.reply(command.token, response)
         return
-    if isinstance(group, ConsumerGroup):
-        # Nobody is in it: it becomes one of the kind that the first to come wants.
-        outcome.records.extend(group.tombstones())
     if not isinstance(group, ClassicGroup):
         group = ClassicGroup(request.group_id)
     joining.join(Draft(group, shard.settings, now_ms, outcome), command)
 
 
-def _join_consumer_group(draft: ConsumerDraft, command: commands.JoinGroup) -> None:
-    outcome = draft.outcome
-    try:
-        response = classic_members.join(draft, command)
-    except ProtocolError as error:
-        outcome.clear()
-        response = responses.join_error(error.code, command.version, command.request.member_id)
-    outcome.reply(command.token, response)
+def _pass_on(
+    shard: GroupShard, group: Group, command: commands.Command, outcome: Outcome, now_ms: int
+) -> bool:
+    """Lets another kind of group answer, if it serves members of the classic protocol too."""
+    decide = module_of(group.MODULE).DECIDE.get(type(command))
+    if decide is None:
+        return False
+    decide(shard, command, outcome, now_ms)
+    return True
 
 
 def _sync_group(
     shard: GroupShard, command: commands.SyncGroup, outcome: Outcome, now_ms: int
 ) -> None:
     group = shard.groups.get(command.request.group_id)
-    if isinstance(group, ConsumerGroup):
-        try:
-            response = classic_members.sync(ConsumerDraft(shard, group, outcome, now_ms), command)
-        except ProtocolError as refusal:
-            response = responses.sync_error(refusal.code)
-        outcome.reply(command.token, response)
-    elif not isinstance(group, ClassicGroup):
+    if not isinstance(group, ClassicGroup):
+        if group is not None and _pass_on(shard, group, command, outcome, now_ms):
+            return
         error = _missing(command.request.group_id)
         outcome.reply(command.token, responses.sync_error(error))
     else:
@@ -134,13 +125,9 @@ def _heartbeat(
 ) -> None:
     request = command.request
     group = shard.groups.get(request.group_id)
-    if isinstance(group, ConsumerGroup):
-        try:
-            draft = ConsumerDraft(shard, group, outcome, now_ms)
-            error = ErrorCode(classic_members.heartbeat(draft, command).error_code)
-        except ProtocolError as refusal:
-            error = refusal.code
-    elif not isinstance(group, ClassicGroup):
+    if not isinstance(group, ClassicGroup):
+        if group is not None and _pass_on(shard, group, command, outcome, now_ms):
+            return
         error = _missing(request.group_id)
     else:
         error = liveness.heartbeat_answer(group, request)
@@ -158,11 +145,9 @@ def _leave_group(
     if not command.request.group_id:
         response = LeaveGroupResponse(error_code=ErrorCode.INVALID_GROUP_ID)
         outcome.reply(command.token, response)
-    elif isinstance(group, ConsumerGroup):
-        draft = ConsumerDraft(shard, group, outcome, now_ms)
-        outcome.reply(command.token, classic_members.leave(draft, command))
     elif not isinstance(group, ClassicGroup):
-        outcome.reply(command.token, liveness.unknown_group(command))
+        if group is None or not _pass_on(shard, group, command, outcome, now_ms):
+            outcome.reply(command.token, liveness.unknown_group(command))
     else:
         liveness.leave(Draft(group, shard.settings, now_ms, outcome), command)
 

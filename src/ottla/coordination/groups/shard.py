@@ -18,9 +18,7 @@ class, which holds the state and answers the shard's questions, and a module wit
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 from ottla.coordination.groups import classic, offset_requests
@@ -29,6 +27,7 @@ from ottla.coordination.groups.committed import OffsetStore
 from ottla.coordination.groups.events import MemberRemoved
 from ottla.coordination.groups.group import Group
 from ottla.coordination.groups.group_log import read_record
+from ottla.coordination.groups.lazy import module_of
 from ottla.coordination.groups.pending_offsets import PendingOffsets
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.timers import OFFSET_EXPIRY_TIMER, TimerKey, TimerKind
@@ -95,7 +94,7 @@ class GroupShard:
         module = _REPLAYED_BY.get(change.key.RECORD_TYPE)
         if module is None:
             return SkippedRecord(f"{type(change.key).__name__} belongs to another kind of group")
-        _module(module).replay(self, change.key, change.value)
+        module_of(module).replay(self, change.key, change.value)
         return None
 
     def end_transaction(self, producer_id: int, producer_epoch: int, is_committed: bool) -> None:
@@ -128,7 +127,7 @@ class GroupShard:
     def decide(self, command: Command, now_ms: int) -> Outcome:
         """What the command leads to; nothing is changed yet."""
         outcome = Outcome()
-        _module(command.MODULE).DECIDE[type(command)](self, command, outcome, now_ms)
+        module_of(command.MODULE).DECIDE[type(command)](self, command, outcome, now_ms)
         return outcome
 
     def on_timer(self, key: TimerKey, now_ms: int) -> Outcome:
@@ -140,14 +139,14 @@ class GroupShard:
             return outcome
         group = self.groups.get(key.group_id)
         if group is not None:
-            _module(group.MODULE).on_timer(self, group, key, outcome, now_ms)
+            module_of(group.MODULE).on_timer(self, group, key, outcome, now_ms)
         return outcome
 
     def loaded(self, now_ms: int) -> Outcome:
         """After the replay of the log: every member gets a fresh session."""
         outcome = Outcome()
         for group in self.groups.values():
-            _module(group.MODULE).loaded(self, group, outcome, now_ms)
+            module_of(group.MODULE).loaded(self, group, outcome, now_ms)
         self._schedule_expiry(outcome, now_ms)
         return outcome
 
@@ -161,13 +160,3 @@ class GroupShard:
     def _schedule_expiry(self, outcome: Outcome, now_ms: int) -> None:
         interval_ms = self.settings.offsets_retention_check_interval_ms
         outcome.set_timer(OFFSET_EXPIRY_TIMER, now_ms + interval_ms)
-
-
-_modules: dict[str, ModuleType] = {}
-
-
-def _module(name: str) -> ModuleType:
-    module = _modules.get(name)
-    if module is None:
-        module = _modules[name] = importlib.import_module(name)
-    return module

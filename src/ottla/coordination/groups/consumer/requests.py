@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ottla.coordination.groups import commands
+from ottla.coordination.groups import commands, joining, responses
 from ottla.coordination.groups.classic import ClassicGroup
-from ottla.coordination.groups.consumer import describing, settings, subscription
+from ottla.coordination.groups.consumer import classic_members, describing, settings, subscription
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
 from ottla.coordination.groups.consumer.fencing import remove_members
 from ottla.coordination.groups.consumer.group import ConsumerGroup
 from ottla.coordination.groups.consumer.heartbeat import heartbeat
 from ottla.coordination.groups.consumer.member import MemberState
+from ottla.coordination.groups.draft import Draft
 from ottla.coordination.groups.group import Group
 from ottla.coordination.groups.timers import TimerKey, TimerKind
 from ottla.coordination.outcome import Outcome
+from ottla.wire.api.k12_heartbeat import HeartbeatResponse
 from ottla.wire.api.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatResponse
 from ottla.wire.api.k69_consumer_group_describe import ConsumerGroupDescribeResponse
 from ottla.wire.errors import ProtocolError
@@ -91,6 +93,59 @@ def _heartbeat(
     outcome.reply(command.token, response)
 
 
+def _join_group(
+    shard: GroupShard, command: commands.JoinGroup, outcome: Outcome, now_ms: int
+) -> None:
+    group = _consumer_group(shard, command.request.group_id)
+    if not group.members:
+        # Nobody is in it: it becomes one of the kind that the first to come wants.
+        outcome.records.extend(group.tombstones())
+        joining.join(Draft(ClassicGroup(group.group_id), shard.settings, now_ms, outcome), command)
+        return
+    try:
+        response = classic_members.join(ConsumerDraft(shard, group, outcome, now_ms), command)
+    except ProtocolError as error:
+        outcome.clear()
+        response = responses.join_error(error.code, command.version, command.request.member_id)
+    outcome.reply(command.token, response)
+
+
+def _sync_group(
+    shard: GroupShard, command: commands.SyncGroup, outcome: Outcome, now_ms: int
+) -> None:
+    group = _consumer_group(shard, command.request.group_id)
+    try:
+        response = classic_members.sync(ConsumerDraft(shard, group, outcome, now_ms), command)
+    except ProtocolError as error:
+        response = responses.sync_error(error.code)
+    outcome.reply(command.token, response)
+
+
+def _classic_heartbeat(
+    shard: GroupShard, command: commands.Heartbeat, outcome: Outcome, now_ms: int
+) -> None:
+    group = _consumer_group(shard, command.request.group_id)
+    try:
+        response = classic_members.heartbeat(ConsumerDraft(shard, group, outcome, now_ms), command)
+    except ProtocolError as error:
+        response = HeartbeatResponse(error_code=error.code)
+    outcome.reply(command.token, response)
+
+
+def _leave_group(
+    shard: GroupShard, command: commands.LeaveGroup, outcome: Outcome, now_ms: int
+) -> None:
+    group = _consumer_group(shard, command.request.group_id)
+    draft = ConsumerDraft(shard, group, outcome, now_ms)
+    outcome.reply(command.token, classic_members.leave(draft, command))
+
+
+def _consumer_group(shard: GroupShard, group_id: str) -> ConsumerGroup:
+    group = shard.groups[group_id]
+    assert isinstance(group, ConsumerGroup)
+    return group
+
+
 def _describe(
     shard: GroupShard, command: commands.ConsumerGroupDescribe, outcome: Outcome, _: int
 ) -> None:
@@ -101,4 +156,9 @@ def _describe(
 DECIDE: dict[type[Any], Callable[[GroupShard, Any, Outcome, int], None]] = {
     commands.ConsumerGroupHeartbeat: _heartbeat,
     commands.ConsumerGroupDescribe: _describe,
+    # Passed on by `classic_requests`:
+    commands.JoinGroup: _join_group,
+    commands.SyncGroup: _sync_group,
+    commands.Heartbeat: _classic_heartbeat,
+    commands.LeaveGroup: _leave_group,
 }

@@ -106,6 +106,16 @@ def schedule_patterns(draft: ConsumerDraft) -> None:
         draft.set_timer(TimerKind.PATTERNS, "", delay_ms)
 
 
+def _to_match(draft: ConsumerDraft) -> list[str]:
+    """All regular expressions; but only the new ones while the topics are the same."""
+    group = draft.group
+    refresh_ms = draft.shard.settings.consumer_regex_refresh_interval_ms
+    is_fresh = draft.now_ms - group.matched_ms < refresh_ms
+    if group.matched_topics is draft.shard.image.topics and is_fresh:
+        return [regex for regex in group.regex_counts if regex not in group.resolved]
+    return list(group.regex_counts)
+
+
 def reconcile(
     draft: ConsumerDraft, member: ConsumerMember, owned: Owned | None, change: Change
 ) -> ConsumerMember:
@@ -141,7 +151,7 @@ def on_patterns_timer(draft: ConsumerDraft) -> None:
     """Matches the group's regular expressions; other topics than before raise the epoch."""
     group = draft.group
     image = draft.shard.image
-    found = patterns.matching(list(group.regex_counts), image.topics)
+    found = patterns.matching(_to_match(draft), image.topics)
     for regex, names in found.items():
         known = group.resolved.get(regex)
         if known is None or known.topics != frozenset(names):
