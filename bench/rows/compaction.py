@@ -25,6 +25,7 @@ from bench.results import Better, Row, Samples, at_most
 from ottla.log.names import CLEANER_CHECKPOINT, TopicPartition
 from ottla.log.text_files import parse_offset_checkpoint
 from ottla.testing.keyed_load import KeyedLoad, read_latest
+from ottla.testing.process_memory import reset_peak
 from ottla.testing.protocol import Connection
 from ottla.wire.api.k44_incremental_alter_configs import (
     ConfigChange,
@@ -132,7 +133,7 @@ def _measure_one(server: Server, record_count: int, key_count: int) -> _Found:
         with Connections(address_of(servers), [request.frame], shape, connections=10) as produces:
             idle = produces.open_loop(per_second=_PER_SECOND, seconds=_IDLE_SECONDS)
             before_bytes = memory_of(server.pid).resident_bytes
-            _forget_peak(server.pid)
+            reset_peak(server.pid)
             begun = time.monotonic()
             _compact(servers, "table")
             end_offset = _last_segment(server.data_directory / "table-0")
@@ -177,9 +178,3 @@ def _cleaned_up_to(directory: pathlib.Path, topic: str) -> int:
         return -1
     # Kafka's is empty until there is something to say.
     return parse_offset_checkpoint(data).get(TopicPartition(topic, 0), -1) if data else -1
-
-
-def _forget_peak(pid: int) -> None:
-    """Let the kernel count the most resident memory from now on."""
-    reset_peak = "5"
-    pathlib.Path(f"/proc/{pid}/clear_refs").write_text(reset_peak)
