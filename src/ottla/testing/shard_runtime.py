@@ -128,7 +128,8 @@ class ShardRuntime:
             if isinstance(entry, LoggedRecord):
                 self.shard.replay(entry.record, entry.producer)
             else:
-                self.shard.end_transaction(*entry.producer, entry.is_committed)
+                producer_id, producer_epoch, _ = entry.producer
+                self.shard.end_transaction(producer_id, producer_epoch, entry.is_committed)
         self._perform(self.shard.loaded(self.now_ms))
 
     def _perform(self, outcome: Outcome) -> Outcome:
