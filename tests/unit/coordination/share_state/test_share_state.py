@@ -99,7 +99,7 @@ def test_writes_cover_earlier_ones_and_move_the_start():
         (9, 9, AVAILABLE, 1),
     ]
     assert coordinator.read() == FoundState(0, 4, expected)
-    assert coordinator.summary() == FoundSummary(0, 0, 4, 3)
+    assert coordinator.summary() == FoundSummary(0, 0, 6, 1)
 
 
 def test_a_summary_starts_past_what_is_done_with():
