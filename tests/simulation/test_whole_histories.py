@@ -15,8 +15,8 @@ from ottla.testing.history import AnomalyKind, Commit, EndTransaction, Outcome, 
 from ottla.testing.simulate import main, play
 from ottla.testing.simulation.planted_bugs import PLANTED_BUGS
 
-SEEDS = 60
-BLOCKS = 6
+SEEDS = 30
+BLOCKS = 5
 # Each bug shows with far fewer.
 MOST_SEEDS_FOR_A_BUG = 16
 
@@ -24,7 +24,7 @@ DIGESTS = """
 import logging
 logging.disable(logging.CRITICAL)
 from ottla.testing.simulate import play
-print(*(play(seed).digest() for seed in (1, 2, 5)))
+print(*(play(seed).digest() for seed in (1, 5)))
 """
 
 
@@ -72,7 +72,7 @@ def test_a_planted_bug_is_gone_after_its_run() -> None:
 
 def test_the_same_seed_is_the_same_history_in_every_process() -> None:
     digests = set()
-    for hash_seed in ("0", "1", "4711"):
+    for hash_seed in ("0", "4711"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
             [sys.executable, "-c", DIGESTS],
@@ -82,7 +82,7 @@ def test_the_same_seed_is_the_same_history_in_every_process() -> None:
             check=True,
         )
         digests.add(done.stdout)
-    digests.add(" ".join(play(seed).digest() for seed in (1, 2, 5)) + "\n")
+    digests.add(" ".join(play(seed).digest() for seed in (1, 5)) + "\n")
     assert len(digests) == 1
 
 
