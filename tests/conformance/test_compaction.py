@@ -27,7 +27,9 @@ from ottla.records.record import Record
 from ottla.testing.apache_kafka import QUICK_START_FLAGS, ApacheKafka, run_tool
 from ottla.testing.compaction import clean_now
 from ottla.testing.process import BrokerProcess
+from ottla.testing.protocol import Connection
 from ottla.testing.waiting import eventually
+from ottla.wire.api.k65_describe_transactions import DescribeTransactionsRequest
 
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 TABLE = {
@@ -304,3 +306,74 @@ def commit(consumer: Consumer, offset: int) -> bool:
     except KafkaException:
         return False
     return True
+
+
+def test_transactional_ids_survive_the_compaction_of_their_log(
+    own_broker: Callable[..., Any], target_name: str
+) -> None:
+    """``__transaction_state`` is compacted for real, and loaded from what is left."""
+    settings = {
+        "log.cleaner.backoff.ms": "50",
+        "transaction.state.log.num.partitions": "1",
+        "transaction.state.log.segment.bytes": "1048576",
+        "log.cleaner.min.cleanable.ratio": "0.01",
+        "offsets.topic.num.partitions": "1",
+    }
+    if target_name == "ottla":
+        settings["log.flush.policy"] = "os"
+    broker = own_broker(settings)
+    servers = broker.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic("written", 1, 1)])["written"].result(20)
+    # Long ids fill the log sooner.
+    names = [f"writer-{number}-".ljust(1000, "x") for number in range(2)]
+    producers = [Producer({"bootstrap.servers": servers, "transactional.id": n}) for n in names]
+    for producer in producers:
+        producer.init_transactions(30)
+    directory = pathlib.Path(
+        broker.log_directory if isinstance(broker, ApacheKafka) else broker.data_directory
+    )
+    committed = 0
+    while cleaned_up_to(directory, "__transaction_state") < 100:
+        assert committed < 6000
+        producers[committed % 2].begin_transaction()
+        producers[committed % 2].produce("written", b"%d" % committed, b"key")
+        producers[committed % 2].commit_transaction(30)
+        committed += 1
+    before = described(servers, names)
+    assert {each[2] for each in before} == {"CompleteCommit"}
+    broker.restart()
+    assert eventually(lambda: described(broker.bootstrap_servers, names)) == before
+    again = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": names[0]})
+    again.init_transactions(30)
+    again.begin_transaction()
+    again.produce("written", b"%d" % committed, b"key")
+    again.commit_transaction(30)
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker.bootstrap_servers,
+            "group.id": "reader",
+            "isolation.level": "read_committed",
+        }
+    )
+    consumer.assign([TopicPartition("written", 0, 0)])
+    values: list[int] = []
+    while len(values) <= committed:
+        message = consumer.poll(20)
+        assert message is not None
+        assert message.error() is None
+        values.append(int(message.value()))
+    assert values == list(range(committed + 1))
+    consumer.close()
+
+
+def described(bootstrap: str, names: list[str]) -> list[tuple[int, int, str]]:
+    """Producer id, epoch and state of transactional ids; empty while they can't be told."""
+    with Connection(bootstrap) as connection:
+        reply = connection.ask(DescribeTransactionsRequest(transactional_ids=names), 0)
+    if any(each.error_code for each in reply.transaction_states):
+        return []
+    return [
+        (each.producer_id, each.producer_epoch, each.transaction_state)
+        for each in reply.transaction_states
+    ]
