@@ -91,7 +91,12 @@ def _end_and_bump(
     if transaction.producer_id != producer.producer_id and not has_rotated:
         return ErrorCode.INVALID_PRODUCER_ID_MAPPING
     is_complete = transaction.is_idle and transaction.state is not TransactionState.EMPTY
-    is_bumped = producer.producer_epoch == transaction.producer_epoch - 1
+    # Only an end that bumped the epoch can be asked for again with the epoch before; a producer
+    # that was fenced before a transaction of version 1 ended has that epoch, too.
+    is_bumped = (
+        transaction.client_version >= BUMPS_EPOCH
+        and producer.producer_epoch == transaction.producer_epoch - 1
+    )
     if has_rotated and is_complete:
         return _answer_to_retry(transaction, command)
     if is_complete and transaction.producer_epoch == FENCING_EPOCH:

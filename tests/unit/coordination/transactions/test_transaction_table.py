@@ -116,7 +116,7 @@ CASES = [
 ]
 
 
-def in_state(state: TransactionState) -> Transaction:
+def in_state(state: TransactionState, client_version: int = 2) -> Transaction:
     is_open = state in (ONGOING, PREPARE_COMMIT, PREPARE_ABORT)
     return Transaction(
         ID,
@@ -127,6 +127,7 @@ def in_state(state: TransactionState) -> Transaction:
         state,
         partitions=frozenset({T0}) if is_open else frozenset(),
         started_ms=-1 if state is EMPTY else 999_000,
+        client_version=client_version,
     )
 
 
@@ -153,6 +154,16 @@ def test_the_table(desk: Any, row: Row, state: TransactionState, cell: object) -
         assert desk.transaction == before, "what is refused, or done already, changes nothing"
     begins_ending = desk.transaction.is_ending and not before.is_ending
     assert len(desk.requests) == begins_ending, "markers are written for each end decided"
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("verb", ["commit", "abort"])
+def test_a_fenced_producer_does_not_retry_what_its_successor_ended(
+    desk: Any, state: TransactionState, verb: str
+) -> None:
+    """Its successor speaks version 1: its end did not bump the epoch, so it was no retry's."""
+    desk.put(in_state(state, client_version=0))
+    assert ask(desk, f"{verb} v2", "last") is FENCED
 
 
 @pytest.mark.parametrize("state", STATES)
