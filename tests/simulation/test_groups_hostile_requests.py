@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 
 from ottla.coordination.groups import commands
+from ottla.coordination.groups.classic import ClassicGroup
+from ottla.coordination.groups.consumer.group import ConsumerGroup
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.shard import GroupShard
 from ottla.coordination.outcome import CoordinatorRecord, Reply
 from ottla.testing.shard_runtime import LoggedRecord, ShardRuntime
+from ottla.testing.simulated_topics import SimulatedTopics
 from ottla.wire.api.k08_offset_commit import OffsetCommitRequest, PartitionToCommit, TopicToCommit
 from ottla.wire.api.k09_offset_fetch import (
     GroupToLookUp,
@@ -32,6 +35,9 @@ from ottla.wire.api.k15_describe_groups import DescribeGroupsRequest
 from ottla.wire.api.k16_list_groups import ListGroupsRequest
 from ottla.wire.api.k42_delete_groups import DeleteGroupsRequest
 from ottla.wire.api.k47_offset_delete import OffsetDeleteRequest, PartitionToForget, TopicToForget
+from ottla.wire.api.k68_consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, OwnedTopic
+from ottla.wire.api.k69_consumer_group_describe import ConsumerGroupDescribeRequest
+from ottla.wire.consumer_protocol import ConsumerProtocolSubscription, encode_subscription
 
 SEEDS = range(150)
 STEPS = 80
@@ -50,13 +56,19 @@ LONG = "x" * (2**15 - 1)
 NAMES = ["", "a", "\N{PILE OF POO}", LONG, "\N{PILE OF POO}" * 8_000]
 
 
+SUBSCRIPTION = encode_subscription(ConsumerProtocolSubscription(topics=["t"]))
+
+
 class Stranger:
     """Asks for anything, preferably for what nearly makes sense."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.asked: dict[object, int] = {}
-        self.runtime = ShardRuntime(lambda: GroupShard(SETTINGS), self._on_reply)
+        topics = SimulatedTopics({"t": 3, "u": 2})
+        self.runtime = ShardRuntime(
+            lambda: GroupShard(SETTINGS, lambda: topics.image), self._on_reply
+        )
         self.ids = ["", "stranger"]
 
     def _on_reply(self, reply: Reply) -> None:
@@ -90,11 +102,18 @@ class Stranger:
     @property
     def generation_id(self) -> int:
         group = self.runtime.shard.groups.get("g")  # type: ignore[attr-defined]
-        number: int = self.pick(*NUMBERS, *[group.generation_id if group else 1] * 12)
+        known = 1
+        if isinstance(group, ClassicGroup):
+            known = group.generation_id
+        elif isinstance(group, ConsumerGroup):
+            epochs = [member.epoch for member in group.members.values()]
+            known = self.random.choice([group.epoch, *epochs])
+        number: int = self.pick(*NUMBERS, *[known] * 12)
         return number
 
     def protocol(self) -> JoinProtocol:
-        metadata = self.pick(b"", b"\0\0\0\0\0\1\0\1t", b"\xff", b"\0\3\0\0\0\1")
+        bad = [b"", b"\0\0\0\0\0\1\0\1t", b"\xff", b"\0\3\0\0\0\1"]
+        metadata = self.pick(*bad, *[SUBSCRIPTION] * 12)
         return JoinProtocol(name=self.pick(*["range"] * 9, "sticky", "", LONG), metadata=metadata)
 
     def join(self) -> commands.Command:
@@ -111,6 +130,39 @@ class Stranger:
         context = commands.ClientContext(self.pick(*NAMES), "/h")
         unique_id = f"{self.random.getrandbits(32):x}"
         return commands.JoinGroup(object(), request, version, context, unique_id)
+
+    def consume(self) -> commands.Command:
+        epoch = self.pick(0, 0, 0, 0, -1, -2, *[self.generation_id] * 6)
+        is_join = epoch == 0 and self.random.random() < 0.9
+        owned = self.some(
+            lambda: OwnedTopic(
+                topic_id=uuid.UUID(int=self.pick(0, 1, 2, 9)),
+                partitions=self.some(lambda: self.pick(*NUMBERS, 0, 1, 2)),
+            )
+        )
+        request = ConsumerGroupHeartbeatRequest(
+            group_id=self.group_id,
+            member_id=self.member_id,
+            member_epoch=epoch,
+            instance_id=self.instance_id,
+            rack_id=self.pick(*[None] * 24, "r", ""),
+            rebalance_timeout_ms=1_000 if is_join else self.pick(*NUMBERS, 1_000),
+            subscribed_topic_names=["t"] if is_join else self.pick(None, [], ["t", "u"], NAMES),
+            subscribed_topic_regex=self.pick(*[None] * 24, "", "t|u", "t.*", "(", LONG, "a\0b"),
+            server_assignor=self.pick(*[None] * 24, "range", "uniform", "", LONG),
+            topic_partitions=[] if is_join else self.pick(None, [], owned),
+        )
+        context = commands.ClientContext(self.pick(*NAMES), "/h")
+        unique_id = f"{self.random.getrandbits(32):x}"
+        return commands.ConsumerGroupHeartbeat(
+            object(), request, self.pick(0, 1, 1), context, unique_id
+        )
+
+    def describe_consumers(self) -> commands.Command:
+        request = ConsumerGroupDescribeRequest(
+            group_ids=self.some(lambda: self.group_id), include_authorized_operations=False
+        )
+        return commands.ConsumerGroupDescribe(object(), request, self.pick(0, 1))
 
     def sync(self) -> commands.Command:
         request = SyncGroupRequest(
@@ -186,7 +238,12 @@ class Stranger:
             request = OffsetFetchRequest(group_id=self.group_id, topics=one)
         else:
             groups = self.some(
-                lambda: GroupToLookUp(group_id=self.group_id, topics=self.pick(None, [found]))
+                lambda: GroupToLookUp(
+                    group_id=self.group_id,
+                    member_id=self.pick(None, self.member_id),
+                    member_epoch=self.generation_id,
+                    topics=self.pick(None, [found]),
+                )
             )
             request = OffsetFetchRequest(groups=groups)
         return commands.OffsetFetch(object(), request, version)
@@ -220,7 +277,9 @@ class Stranger:
             *[self.join] * 8,
             *[self.sync] * 5,
             *[self.commit] * 3,
-            self.heartbeat,
+            *[self.consume] * 8,
+            self.describe_consumers,
+            *[self.heartbeat] * 2,
             self.leave,
             self.fetch,
             self.delete_offsets,
@@ -240,6 +299,7 @@ class Stranger:
         return {
             parked.token
             for group in shard.groups.values()
+            if isinstance(group, ClassicGroup)
             for member in group.members.values()
             for parked in (member.parked_join, member.parked_sync)
             if parked is not None
