@@ -69,6 +69,7 @@ async def handle(context: RequestContext, request: ShareFetchRequest) -> ShareFe
         outcomes = await acknowledged
         released = await release_all(shares.partitions, member, session.partitions)
         outcomes = {**released, **outcomes}
+        shares.partitions.member_is_gone(member.group_id)
     else:
         fetch = ShareFetch(
             shares.partitions,

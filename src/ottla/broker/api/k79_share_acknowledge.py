@@ -47,6 +47,7 @@ async def handle(
     )
     if request.share_session_epoch == FINAL_EPOCH:
         await release_all(shares.partitions, member, session.partitions)
+        shares.partitions.member_is_gone(member.group_id)
     settings = shares.partitions.configuration(member.group_id).partitions
     return ShareAcknowledgeResponse(
         error_code=ErrorCode.NONE,

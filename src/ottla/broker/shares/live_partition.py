@@ -73,6 +73,11 @@ class LivePartition:
         self._writes: set[asyncio.Task[None]] = set()
         self._observers: set[Callable[[], None]] = set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything it knows is remembered by the share coordinator, too."""
+        return not (self._writes or self._observers or self.core.next_deadline_ms is not None)
+
     def observe(self, observer: Callable[[], None]) -> None:
         """Call ``observer`` whenever more may have become available."""
         self._observers.add(observer)

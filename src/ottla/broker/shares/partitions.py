@@ -131,6 +131,12 @@ class SharePartitions:
                     await live.release(member.member_id)
                 except ProtocolError as error:
                     _logger.error("the locks of %s will run out: %s", member, error)
+        self.member_is_gone(member.group_id)
+
+    def member_is_gone(self, group_id: str) -> None:
+        """A session is over, and what it held is given back."""
+        if not self._broker.share_groups.sessions.has_members(group_id):
+            self.forget_group(group_id)
 
     def forget(self, keys: Iterable[SharePartitionKey]) -> None:
         """Drop share partitions whose state began anew or is gone."""
@@ -138,6 +144,12 @@ class SharePartitions:
             live = self._live.pop(key, None)
             if live is not None:
                 live.close()
+
+    def forget_group(self, group_id: str) -> None:
+        """Nobody of the group fetches: what is idle can be read again when somebody does."""
+        self.forget(
+            [key for key, live in self._live.items() if key.group_id == group_id and live.is_idle]
+        )
 
     def forget_topics(self, topic_ids: frozenset[UUID]) -> None:
         """Topics are gone."""

@@ -64,6 +64,10 @@ class ShareSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def has_members(self, group_id: str) -> bool:
+        """Whether any member of the group has a session."""
+        return any(member.group_id == group_id for member in self._sessions)
+
     def begin(
         self,
         member: MemberKey,
