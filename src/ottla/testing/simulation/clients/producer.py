@@ -66,7 +66,7 @@ class IdempotentProducer:
         deadline_s: float,
         *,
         keys: int = 0,
-        pause_s: tuple[float, float] = (0.02, 0.2),
+        pause_s: tuple[float, float] = (0.05, 0.35),
     ) -> None:
         self._partitions = partitions
         self._deadline_s = deadline_s
