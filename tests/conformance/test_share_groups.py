@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -177,6 +178,39 @@ def test_what_was_acknowledged_is_not_delivered_after_a_crash(
     with group.consumer("explicit") as other:
         assert sorted(values(poll(other, 2))) == ["held", "released"]
     consumer.close()
+
+
+DYING_MEMBER = """
+import sys
+from confluent_kafka import ShareConsumer
+bootstrap, group, topic = sys.argv[1:]
+mode = {"share.acknowledgement.mode": "explicit"}
+consumer = ShareConsumer({"bootstrap.servers": bootstrap, "group.id": group, **mode})
+consumer.subscribe([topic])
+while not consumer.poll(0.2):
+    pass
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_records_of_a_consumer_that_dies_go_to_others(sharing: Target) -> None:
+    group = Group(sharing.bootstrap_servers)
+    group.produce("a", "b")
+    arguments = [sharing.bootstrap_servers, group.name, group.topic]
+    with subprocess.Popen(
+        [sys.executable, "-c", DYING_MEMBER, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as member:
+        assert member.stdout is not None
+        assert member.stdout.readline() == "held\n"
+        member.kill()
+    # Long before its locks run out, which takes 30 s.
+    with group.consumer() as consumer:
+        assert values(poll(consumer, 2)) == ["a", "b"]
 
 
 @pytest.mark.jvm
