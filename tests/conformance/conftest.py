@@ -41,13 +41,14 @@ from ottla.wire.errors import ErrorCode
 
 Target = BrokerProcess | ApacheKafka
 
-# A group of tests must not wait for stragglers, a crashed member is to be noticed soon, and records
-# from long ago, whose times the tests choose, are to stay.
+# A group of tests must not wait for stragglers, a crashed member or producer is to be noticed soon,
+# and records from long ago, whose times the tests choose, are to stay.
 SETTINGS = {
     "log.initial.task.delay.ms": "3600000",
     "log.retention.check.interval.ms": "3600000",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
 }
 HERE = pathlib.Path(__file__).parent
 
