@@ -117,15 +117,6 @@ class LogCleaner:
         self._uncleanable: dict[TopicPartition, PartitionLog] = {}
         self._is_stopping = False
 
-    @property
-    def uncleanable(self) -> list[TopicPartition]:
-        """The partitions that are left alone until the next start, because of what is in them."""
-        return [
-            name
-            for name, log in self._uncleanable.items()
-            if not log.is_closed and not log.is_deleted
-        ]
-
     def begin(self) -> None:
         """Look for logs that are due, and clean them until there are none."""
         for number in range(self._config().threads):

@@ -314,7 +314,7 @@ class GroupRewriting:
     def _bulk(self, chunk: bytes, at: int) -> int:
         end, kept = self._cleaner.clean_many(chunk, at)
         if not self._is_changed:
-            self._is_changed = kept != memoryview(chunk)[at:end]
+            self._is_changed = kept != chunk[at:end]
         self._pending += kept
         return end
 

@@ -116,7 +116,7 @@ class LogCleaning:
         for group in group_segments(reached, log.config, plan.end_offset):
             active = ActiveProducers.of(log.producers)
             yield from self._rewrite(rewriting.begin(group, active), settings.buffer_bytes)
-        self.first_dirty_offset = indexing.latest_offset + 1
+        self.first_dirty_offset = max(plan.first_dirty_offset, indexing.latest_offset + 1)
         self._compaction.cleaned_up_to(self.first_dirty_offset)
         yield from self._checkpoint()
 
