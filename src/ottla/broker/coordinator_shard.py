@@ -38,7 +38,9 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 
 _logger = logging.getLogger(__name__)
 
-_LOAD_CHUNK_BYTES = 1024 * 1024
+_LOAD_BUFFER_BYTES = 1024 * 1024
+# How long a load keeps the event loop from other work.
+_LOAD_TURN_S = 0.005
 _SLOW_LOAD_MS = 100
 
 
@@ -52,18 +54,21 @@ class ShardRuntime:
         time: SteadyTime,
         *,
         max_batch_bytes: int,
+        load_buffer_bytes: int = _LOAD_BUFFER_BYTES,
         perform: Callable[[object], None] | None = None,
     ) -> None:
         """
         Args:
             new_core: an empty core, made for each load.
             max_batch_bytes: how large a batch may become of records that need not be atomic.
+            load_buffer_bytes: how much of the log is read at a time while it is loaded.
             perform: the shard's port, which carries out an outcome's ``requests``.
         """
         self.partition = partition
         self._new_core = new_core
         self._time = time
         self._max_batch_bytes = max_batch_bytes
+        self._load_buffer_bytes = load_buffer_bytes
         self._perform = perform
         self._loop = asyncio.get_running_loop()
         self._core = new_core()
@@ -135,15 +140,19 @@ class ShardRuntime:
         skipped: Counter[str] = Counter()
         log = self.partition.log
         offset = log.log_start_offset
+        turn_ends = self._loop.time() + _LOAD_TURN_S
         while offset < log.log_end_offset:
-            piece = log.read(offset, _LOAD_CHUNK_BYTES, end_offset=log.log_end_offset).read()
+            end = log.log_end_offset
+            piece = log.read(offset, self._load_buffer_bytes, end_offset=end).read()
             for position, header in iter_complete_headers(piece):
                 if header.is_control:
                     _replay_marker(core, header, decode_records(piece, position))
                 else:
                     _replay_batch(core, header, decode_records(piece, position), skipped)
                 offset = header.next_offset
-            await asyncio.sleep(0)
+                if self._loop.time() > turn_ends:
+                    await asyncio.sleep(0)
+                    turn_ends = self._loop.time() + _LOAD_TURN_S
         return skipped
 
     def _carry_out(self, outcome: Outcome) -> None:
