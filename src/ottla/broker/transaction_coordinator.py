@@ -281,6 +281,7 @@ class TransactionCoordinator:
             new_core,
             self._time,
             max_batch_bytes=settings.max_batch_bytes,
+            load_buffer_bytes=self._broker.config.integer("transaction.state.log.load.buffer.size"),
             perform=cast("Callable[[object], None]", self._write_markers),
         )
 

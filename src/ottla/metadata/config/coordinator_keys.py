@@ -211,7 +211,7 @@ COORDINATOR_KEYS: Mapping[str, ConfigKey] = table(
     ("transaction.state.log.segment.bytes", INT, "104857600", Range(1, None), HIGH, READ_ONLY,
      "The segment size of the topic of transactions."),
     ("transaction.two.phase.commit.enable", BOOLEAN, "false", None, LOW, READ_ONLY,
-     "Allow transactions that are part of a two-phase commit."),
+     "Allow transactions that are part of a two-phase commit; no API makes use of it yet."),
     ("transactional.id.expiration.ms", INT, "604800000", Range(1, None), HIGH, READ_ONLY,
      "How long an unused transactional id is remembered."),
 )
