@@ -141,6 +141,26 @@ def test_a_rate_is_kept() -> None:
     play(story, log_cleaner_io_max_bytes_per_second="200000")
 
 
+def test_as_many_logs_are_compacted_at_once_as_there_are_threads() -> None:
+    async def story(scene: Scene) -> None:
+        tables = [await scene.create(f"table{number}") for number in range(3)]
+        for each in tables:
+            scene.fill(each, 10)
+        await asyncio.sleep(40)
+        begun = [
+            any(
+                name.endswith(".cleaned")
+                for name in scene.disk.list_directory(f"/data/table{number}-0")
+            )
+            for number in range(3)
+        ]
+        assert sorted(begun) == [False, True, True]
+        await asyncio.sleep(600)
+        assert all(each.log.first_dirty_offset > 0 for each in tables)
+
+    play(story, log_cleaner_threads="2", log_cleaner_io_max_bytes_per_second="1000000")
+
+
 def test_compaction_can_be_turned_off() -> None:
     async def story(scene: Scene) -> None:
         partition = await scene.create("table")

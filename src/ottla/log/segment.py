@@ -139,6 +139,16 @@ class Segment:
             self._size_bytes = self.file.size_bytes()
         return self._size_bytes
 
+    @property
+    def index_bytes(self) -> int:
+        """Of the larger one of the indexes by offset and by time; before they are opened, the most
+        it can be, which costs no look at the disk."""
+        if self._indexes_are_open:
+            return max(
+                len(self.offset_index) * OFFSET_ENTRY_SIZE, len(self.time_index) * TIME_ENTRY_SIZE
+            )
+        return (self.size_bytes // max(self._index_interval_bytes, 1) + 1) * TIME_ENTRY_SIZE
+
     def hold(self) -> None:
         """Keep the files open until ``release``, even when the segment is deleted meanwhile."""
         self._users += 1

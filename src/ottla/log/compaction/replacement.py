@@ -20,7 +20,6 @@ from ottla.log.aborted import AbortedTransactions
 from ottla.log.compaction.cleaning import SourceSegment
 from ottla.log.flush import Unsynced
 from ottla.log.health import DirectoryHealth
-from ottla.log.indexes import OFFSET_ENTRY_SIZE, TIME_ENTRY_SIZE
 from ottla.log.names import LOG_SUFFIX
 from ottla.log.segment import Segment
 from ottla.log.segments import Segments
@@ -68,7 +67,6 @@ class LogCompaction:
             for segment, following in pairwise(segments):
                 if following.base_offset > end_offset:
                     break
-                segment.open_indexes()
                 found.append(
                     SourceSegment(
                         segment,
@@ -76,10 +74,7 @@ class LogCompaction:
                         segment.base_offset,
                         following.base_offset,
                         segment.size_bytes,
-                        max(
-                            len(segment.offset_index) * OFFSET_ENTRY_SIZE,
-                            len(segment.time_index) * TIME_ENTRY_SIZE,
-                        ),
+                        segment.index_bytes,
                         self._aborted.has_index(segment),
                     )
                 )

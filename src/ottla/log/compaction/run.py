@@ -113,8 +113,9 @@ class LogCleaning:
             self._disk, log.directory, request, offset_map, indexing.latest_offset
         )
         reached = [each for each in sources if each.base_offset <= indexing.latest_offset]
+        # Who writes on meanwhile leaves a newer last batch, beyond what is cleaned.
+        active = ActiveProducers.of(log.producers)
         for group in group_segments(reached, log.config, plan.end_offset):
-            active = ActiveProducers.of(log.producers)
             yield from self._rewrite(rewriting.begin(group, active), settings.buffer_bytes)
         self.first_dirty_offset = max(plan.first_dirty_offset, indexing.latest_offset + 1)
         self._compaction.cleaned_up_to(self.first_dirty_offset)
