@@ -39,7 +39,11 @@ class Connections:
         self.listeners: dict[Any, Any] = {}
 
     def when_closed(self, session: Any, tell: Any) -> None:
-        self.listeners[session] = tell
+        assert session not in self.listeners
+        if session == "closed":
+            tell()
+        else:
+            self.listeners[session] = tell
 
 
 def sessions(limit: int = 10) -> tuple[ShareSessions, Connections, list[MemberKey]]:
@@ -93,6 +97,20 @@ class TestSessions:
         connections.listeners["old"]()
         assert (left, len(known)) == ([], 1)
         connections.listeners["new"]()
+        assert (left, len(known)) == ([A], 0)
+
+    def test_reopening_sessions_on_one_connection_costs_nothing(self) -> None:
+        known, connections, left = sessions()
+        for _ in range(3):
+            known.begin(A, 0, "connection", [], [])
+            known.begin(B, 0, "connection", [], [])
+        known.acknowledge(B, -1)
+        connections.listeners["connection"]()
+        assert (left, len(known)) == ([A], 0)
+
+    def test_a_session_on_a_connection_that_is_closed_is_over_at_once(self) -> None:
+        known, _, left = sessions()
+        known.begin(A, 0, "closed", [], [])
         assert (left, len(known)) == ([A], 0)
 
 

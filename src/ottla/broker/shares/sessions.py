@@ -60,6 +60,8 @@ class ShareSessions:
         self._connections = connections
         self._member_left = member_left
         self._sessions: dict[MemberKey, ShareSession] = {}
+        #: The members with a session on each connection.
+        self._members: dict[Session, set[MemberKey]] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -102,11 +104,17 @@ class ShareSessions:
         return self._continue(member, epoch)
 
     def _create(self, member: MemberKey, connection: Session) -> ShareSession:
-        known = self._sessions.pop(member, None)
-        if known is None and len(self._sessions) >= self._limit:
+        if member not in self._sessions and len(self._sessions) >= self._limit:
             raise ProtocolError(ErrorCode.SHARE_SESSION_LIMIT_REACHED)
+        self._end(member)
         session = self._sessions[member] = ShareSession(connection)
-        self._connections.when_closed(connection, lambda: self._lost(member, session))
+        members = self._members.get(connection)
+        if members is not None:
+            members.add(member)
+        else:
+            self._members[connection] = {member}
+            # It may be closed already: then the session is over at once.
+            self._connections.when_closed(connection, lambda: self._lost(connection))
         return session
 
     def _continue(self, member: MemberKey, epoch: int) -> ShareSession:
@@ -114,14 +122,19 @@ class ShareSessions:
         if session is None:
             raise ProtocolError(ErrorCode.SHARE_SESSION_NOT_FOUND)
         if epoch == FINAL_EPOCH:
-            del self._sessions[member]
+            self._end(member)
         elif epoch != session.epoch:
             raise ProtocolError(ErrorCode.INVALID_SHARE_SESSION_EPOCH)
         else:
             session.epoch = 1 if epoch == _MAX_EPOCH else epoch + 1
         return session
 
-    def _lost(self, member: MemberKey, session: ShareSession) -> None:
-        if self._sessions.get(member) is session:
+    def _end(self, member: MemberKey) -> None:
+        session = self._sessions.pop(member, None)
+        if session is not None:
+            self._members[session.connection].discard(member)
+
+    def _lost(self, connection: Session) -> None:
+        for member in self._members.pop(connection):
             del self._sessions[member]
             self._member_left(member)

@@ -34,20 +34,33 @@ def combine(
         start_offset: what lies below is dropped; -1 keeps everything.
     """
     combined = sorted(older)
+    run: list[StateBatch] = []
     for batch in newer:
-        combined = _cover(combined, batch)
-    return _merge_neighbours(_from(start_offset, combined))
+        if run and batch.first_offset <= run[-1].last_offset:
+            combined = _cover(combined, run)
+            run = []
+        run.append(batch)
+    return _merge_neighbours(_from(start_offset, _cover(combined, run)))
 
 
-def _cover(batches: list[StateBatch], newer: StateBatch) -> list[StateBatch]:
-    first, last = newer.first_offset, newer.last_offset
-    before, after = [], []
-    for batch in batches:
-        if batch.first_offset < first:
-            before.append(batch._replace(last_offset=min(batch.last_offset, first - 1)))
-        if batch.last_offset > last:
-            after.append(batch._replace(first_offset=max(batch.first_offset, last + 1)))
-    return [*before, newer, *after]
+def _cover(older: Sequence[StateBatch], newer: Sequence[StateBatch]) -> list[StateBatch]:
+    """Both in order and without overlap, so that one pass is enough."""
+    left: list[StateBatch] = []
+    index = 0
+    for batch in older:
+        first = batch.first_offset
+        while index < len(newer) and newer[index].last_offset < first:
+            index += 1
+        for cover in range(index, len(newer)):
+            if newer[cover].first_offset > batch.last_offset:
+                break
+            if newer[cover].first_offset > first:
+                last = newer[cover].first_offset - 1
+                left.append(batch._replace(first_offset=first, last_offset=last))
+            first = newer[cover].last_offset + 1
+        if first <= batch.last_offset:
+            left.append(batch._replace(first_offset=first))
+    return sorted([*left, *newer])
 
 
 def _from(start_offset: int, batches: Iterable[StateBatch]) -> list[StateBatch]:

@@ -44,6 +44,8 @@ from ottla.wire.share_state_records import (
 )
 
 _COLD_SNAPSHOT_TIMER = "cold snapshots"
+# Kafka has no such limit; a share partition may have 10,000 records in delivery at most.
+_MAX_STATE_BATCHES = 20_000
 
 
 class ShareStateSettings(NamedTuple):
@@ -188,6 +190,9 @@ class ShareStateShard:
             outcome.reply(command.token, state)
         elif command.state_epoch != UNCHANGED and command.state_epoch < state.state_epoch:
             outcome.reply(command.token, _fenced_state_epoch())
+        elif len(state.state_batches) + len(command.state_batches) > _MAX_STATE_BATCHES:
+            refusal = Refused(ErrorCode.INVALID_REQUEST, "too many state batches")
+            outcome.reply(command.token, refusal)
         else:
             self._change(outcome, command, now_ms)
             outcome.reply(command.token, Done())

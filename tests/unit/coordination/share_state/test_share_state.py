@@ -229,6 +229,14 @@ def test_idle_share_partitions_do_not_keep_the_log_from_being_pruned():
     assert coordinator.restarted(1).read(idle) == coordinator.read(idle)
 
 
+def test_more_state_than_any_reader_can_make_is_refused():
+    coordinator = Coordinator()
+    coordinator.initialize(start_offset=0)
+    many = [(offset, offset, ACKNOWLEDGED, 1) for offset in range(0, 40_000, 2)]
+    assert coordinator.write(*many) == Done()
+    assert coordinator.write((1, 1, ACKNOWLEDGED, 1)).code is ErrorCode.INVALID_REQUEST
+
+
 def test_records_that_cannot_be_read_are_skipped():
     coordinator = Coordinator()
     coordinator.initialize()
