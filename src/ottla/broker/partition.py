@@ -168,6 +168,13 @@ class Partition:
             producer_id, producer_epoch, base_sequence, bumps_epochs=bumps_epochs, now_ms=now_ms
         )
 
+    def refuse_verification(
+        self, producer_id: int, guard: VerificationGuard, error: ErrorCode
+    ) -> None:
+        """The coordinator has not consented; nothing is kept for producers that it doesn't know."""
+        if not error.retriable:
+            self.log.producers.verifications.withdraw(producer_id, guard)
+
     def append_end_marker(
         self,
         producer_id: int,

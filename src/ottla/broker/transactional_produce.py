@@ -30,6 +30,8 @@ _FIRST_VERSION_THAT_ADDS = 12
 class _Consent(NamedTuple):
     """What the coordinator said of one partition."""
 
+    partition: Partition
+    producer_id: int
     guard: VerificationGuard
     error: ErrorCode = ErrorCode.NONE
 
@@ -42,9 +44,9 @@ class ProduceTransaction:
     def __init__(self) -> None:
         self._consents: dict[TopicPartition, _Consent] = {}
 
-    def add(self, name: TopicPartition, guard: VerificationGuard) -> None:
+    def add(self, partition: Partition, producer_id: int, guard: VerificationGuard) -> None:
         """The coordinator is to be asked about a partition."""
-        self._consents[name] = _Consent(guard)
+        self._consents[partition.name] = _Consent(partition, producer_id, guard)
 
     @property
     def unverified(self) -> frozenset[TopicPartition]:
@@ -53,7 +55,9 @@ class ProduceTransaction:
 
     def answered(self, name: TopicPartition, error: ErrorCode) -> None:
         """The coordinator has answered."""
-        self._consents[name] = self._consents[name]._replace(error=error)
+        consent = self._consents[name] = self._consents[name]._replace(error=error)
+        if error is not ErrorCode.NONE:
+            consent.partition.refuse_verification(consent.producer_id, consent.guard, error)
 
     def guard_for(self, partition: Partition) -> VerificationGuard | None:
         """What a transactional batch is appended with.
@@ -99,7 +103,7 @@ def produce_in_transaction(
             now_ms=now_ms,
         )
         if guard is not None:
-            transaction.add(partition.name, guard)
+            transaction.add(partition, header.producer_id, guard)
     if not transaction.unverified:
         return append(context, request, transaction)
     if len(producers) > 1:

@@ -107,6 +107,12 @@ class Verifications:
                 f"{expected} was expected at the beginning of its transaction"
             )
 
+    def withdraw(self, producer_id: int, guard: VerificationGuard) -> None:
+        """The coordinator has refused: nothing is to be kept of it."""
+        known = self._by_producer_id.get(producer_id)
+        if known is not None and known.guard is guard:
+            del self._by_producer_id[producer_id]
+
     def discard(self, producer_id: int) -> None:
         """The producer's transaction has begun, or ended: its guard is worth nothing any more."""
         self._by_producer_id.pop(producer_id, None)

@@ -110,3 +110,15 @@ def test_a_verification_that_never_ends_expires(under_test: Any) -> None:
     under_test.log.producers.remove_expired(1000, expiration_ms=1000)
     with pytest.raises(InvalidTransactionState):
         write(under_test, guard)
+
+
+def test_nothing_is_kept_of_what_the_coordinator_refused(under_test: Any) -> None:
+    """A stranger could fill the memory with producers that nobody knows."""
+    verifications = under_test.log.producers.verifications
+    old = begin(under_test)
+    verifications.withdraw(5, VerificationGuard())
+    assert len(verifications) == 1
+    verifications.withdraw(5, old)
+    assert len(verifications) == 0
+    with pytest.raises(InvalidTransactionState):
+        write(under_test, old)

@@ -142,6 +142,7 @@ async def _verified_guard(
         await broker.transactions.wait_for_end(request.transactional_id)
         return await _verified_guard(context, request, partition, has_waited=True)
     if error is not ErrorCode.NONE:
+        partition.refuse_verification(request.producer_id, guard, error)
         raise ProtocolError(error)
     return guard
 
