@@ -13,7 +13,9 @@ from ottla.testing.simulation.world import BROKER_HOST, Client, World
 _SLOW_DISK_S = (0.02, 0.4)
 # Most crashes are to hit the disk in the midst of something.
 _CALLS_UNTIL_POWER_FAILS = 40
-_CALLS_AFTER_A_DECISION = 6
+# Between a coordinator's decision and what follows from it.
+_CALLS_AFTER_A_DECISION = 14
+_AFTER_A_DECISION_S = (0.000_5, 0.005)
 _COORDINATORS_LOGS = ("/__transaction_state", "/__transaction_state", "/__consumer_offsets")
 _OUTAGES_S = (0.0, 0.2, 1.0)
 
@@ -71,19 +73,25 @@ class Chaos:
     async def _lose_power(self) -> None:
         if self._machine.is_up:
             died = self._machine.died()
-            if self._random.random() < 0.5:
-                self._machine.lose_power_at_call(self._random.randint(1, _CALLS_UNTIL_POWER_FAILS))
-            else:
-                # Between a coordinator's decision and what follows from it.
-                decision = self._random.choice(_COORDINATORS_LOGS)
-                calls = self._random.randint(1, _CALLS_AFTER_A_DECISION)
-                self._machine.lose_power_at_call(calls, after_sync_of=decision)
+            self._plan_power_cut()
             try:
                 async with asyncio.timeout(1):
                     await died
             except TimeoutError:
                 self._machine.lose_power()
             await self._come_back()
+
+    def _plan_power_cut(self) -> None:
+        machine, rng = self._machine, self._random
+        decision = rng.choice(_COORDINATORS_LOGS)
+        match rng.randrange(4):
+            case 0:
+                calls = rng.randint(1, _CALLS_AFTER_A_DECISION)
+                machine.lose_power_at_call(calls, after_sync_of=decision)
+            case 1:
+                machine.lose_power_soon_after_sync(decision, rng.uniform(*_AFTER_A_DECISION_S))
+            case _:
+                machine.lose_power_at_call(rng.randint(1, _CALLS_UNTIL_POWER_FAILS))
 
     async def _kill_broker(self) -> None:
         if self._machine.is_up:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextvars import Context
 
 from ottla.broker.configuration import configuration_of
 from ottla.broker.node import BrokerNode
@@ -71,6 +72,18 @@ class Machine:
         waiting.cancel()
         if not died.is_set():
             task.result()
+
+    def lose_power_soon_after_sync(self, path: str, delay_s: float) -> None:
+        """A moment after a file was synced whose path contains ``path``: what was promised then has
+        perhaps been told, and what follows from it is not done."""
+        disk = self.disk
+
+        def watch(operation: str, synced: str) -> None:
+            if operation == "sync" and path in synced:
+                disk.on_operation = None
+                self.world.loop.call_later(delay_s, self.lose_power, context=Context())
+
+        disk.on_operation = watch
 
     def log_start_offset(self, partition: str) -> int:
         """Where a partition of the running broker begins."""
