@@ -16,12 +16,20 @@ import pytest
 from ottla.testing.process import BrokerProcess
 from ottla.testing.raw_client import fixed_port
 
+DEFAULT_KILLS = 10
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--seed",
         default=None,
         help="the seed of the fault tests' random choices: a number, or 'fresh' for new ones",
+    )
+    parser.addoption(
+        "--kills",
+        type=int,
+        default=DEFAULT_KILLS,
+        help="how often each exactly-once copy is interrupted by kill -9",
     )
 
 
@@ -36,6 +44,12 @@ def seed(request: pytest.FixtureRequest) -> int:
         chosen = secrets.randbits(32) if given == "fresh" else int(given)
     print(f"--seed={chosen}")
     return chosen
+
+
+@pytest.fixture
+def kill_count(request: pytest.FixtureRequest) -> int:
+    """How often something is killed in a test that lets one choose."""
+    return int(request.config.getoption("kills", default=DEFAULT_KILLS))
 
 
 @pytest.fixture
