@@ -74,35 +74,32 @@ def check_replicated(header: BatchHeader, log_end_offset: int) -> int:
     return header.base_offset
 
 
-class TransactionCheck(NamedTuple):
-    """By what a transactional batch or an end marker is judged."""
+def check_verified(
+    producers: Producers,
+    header: BatchHeader,
+    origin: AppendOrigin,
+    guard: VerificationGuard | None,
+    *,
+    needs_guard: bool,
+) -> None:
+    """Refuse a transactional batch that would begin a transaction behind the coordinator's back.
 
-    guard: VerificationGuard | None = None
-    """Stands for the coordinator's consent to begin a transaction."""
-    needs_guard: bool = True
-    version: int = 0
-    """The transaction.version of an end marker."""
+    Args:
+        guard: stands for the coordinator's consent.
 
-    def check(self, producers: Producers, header: BatchHeader, origin: AppendOrigin) -> None:
-        """Refuse a batch that would begin a transaction behind the coordinator's back.
-
-        Raises:
-            InvalidTransactionState, InvalidProducerEpoch, OutOfOrderSequence: as Kafka does.
-        """
-        if header.is_control:
-            return
-        producer_id = header.producer_id
-        producer = producers.get(producer_id) or Producer(producer_id)
-        is_client = origin is AppendOrigin.CLIENT
-        if is_client and producer.find_duplicate(header) is not None:
-            return
-        if self.needs_guard and not producers.has_open_transaction(
-            producer_id, header.producer_epoch
-        ):
-            producers.verifications.check_guard(producer_id, self.guard)
-        producer.check_epoch(header.producer_epoch)
-        if is_client:
-            producers.verifications.check_sequence(producer, header)
+    Raises:
+        InvalidTransactionState, InvalidProducerEpoch, OutOfOrderSequence: as Kafka does.
+    """
+    producer_id = header.producer_id
+    producer = producers.get(producer_id) or Producer(producer_id)
+    is_client = origin is AppendOrigin.CLIENT
+    if is_client and producer.find_duplicate(header) is not None:
+        return
+    if needs_guard and not producers.has_open_transaction(producer_id, header.producer_epoch):
+        producers.verifications.check_guard(producer_id, guard)
+    producer.check_epoch(header.producer_epoch)
+    if is_client:
+        producers.verifications.check_sequence(producer, header)
 
 
 class PreparedAppend:
@@ -123,7 +120,9 @@ class PreparedAppend:
         log_end_offset: int,
         append_time_ms: int,
         origin: AppendOrigin,
-        transaction: TransactionCheck,
+        guard: VerificationGuard | None,
+        needs_guard: bool,
+        transaction_version: int,
     ) -> None:
         self._batches = batches
         self._producers = producers
@@ -140,8 +139,9 @@ class PreparedAppend:
                 offset = check_replicated(header, offset)
             max_timestamp_ms = header.max_timestamp_ms if append_time_ms < 0 else append_time_ms
             if header.producer_id >= 0:
-                if header.attributes & TRANSACTIONAL_FLAG and not is_replica:
-                    transaction.check(producers, header, origin)
+                kind = header.attributes & (TRANSACTIONAL_FLAG | CONTROL_FLAG)
+                if kind == TRANSACTIONAL_FLAG and not is_replica:
+                    check_verified(producers, header, origin, guard, needs_guard=needs_guard)
                 if len(batches) == 1 and not header.attributes & CONTROL_FLAG:
                     # What clients send: nothing needs to be staged for a single batch.
                     producer = producers.get(header.producer_id) or Producer(header.producer_id)
@@ -156,7 +156,7 @@ class PreparedAppend:
                         offset,
                         max_timestamp_ms,
                         marker,
-                        transaction_version=transaction.version,
+                        transaction_version=transaction_version,
                     )
                 if self.duplicate is not None:
                     return

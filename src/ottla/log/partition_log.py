@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ottla.log.aborted import AbortedTransactions
-from ottla.log.appending import Appended, PreparedAppend, TransactionCheck, check_sizes, repeated
+from ottla.log.appending import Appended, PreparedAppend, check_sizes, repeated
 from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.log.errors import LogDirectoryFailed, OffsetOutOfRange
 from ottla.log.files import write_file
@@ -211,7 +211,6 @@ class PartitionLog:
         if not is_replica and self.config.message_timestamp_type == LOG_APPEND_TIME:
             append_time_ms = now_ms
         check_sizes(len(buffer), batches, self.config, is_replica)
-        check = TransactionCheck(guard, self.config.verifies_transactions, transaction_version)
         prepared = PreparedAppend(
             buffer,
             batches,
@@ -219,7 +218,9 @@ class PartitionLog:
             log_end_offset=self.log_end_offset,
             append_time_ms=append_time_ms,
             origin=origin,
-            transaction=check,
+            guard=guard,
+            needs_guard=self.config.verifies_transactions,
+            transaction_version=transaction_version,
         )
         if prepared.duplicate is not None:
             return repeated(prepared.duplicate, self.config, self.log_start_offset)
