@@ -70,7 +70,12 @@ class Pending(Protocol):
     """An answer that comes later."""
 
     def then(self, send: Callable[[Any], None]) -> None:
-        """Hand the response to ``send`` when it is due, or at once when it is already."""
+        """Hand the response to ``send`` when it is due, or at once when it is already; an exception
+        in its place closes the connection."""
+        ...
+
+    def abandon(self) -> None:
+        """The connection is gone; ``send`` need not be called any more."""
         ...
 
 
@@ -195,12 +200,15 @@ class Dispatcher:
 
         def send(response: Any) -> None:
             try:
+                if isinstance(response, Exception):
+                    raise response
                 session.complete(reply, _encode(api, correlation_id, response))
             except Exception:
                 # Whoever waits beside this connection must still be told.
                 _logger.exception("closing %s: %s failed", session.client_host, STEMS[api.key])
                 session.close()
 
+        reply.on_abandoned = pending.abandon
         pending.then(send)
         return reply
 

@@ -59,6 +59,9 @@ class DurableReply:
         self._send = send
         self.reached()
 
+    def abandon(self) -> None:
+        """The client has gone; its records go their way all the same."""
+
     def reached(self) -> None:
         self._left -= 1
         if not self._left:

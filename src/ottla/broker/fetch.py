@@ -162,7 +162,8 @@ def _read(
 
 
 class ParkedFetch:
-    """A fetch that waits for ``min_bytes`` or its time to run out."""
+    """A fetch that waits for ``min_bytes`` or its time to run out; a pending answer (see
+    ``dispatch.Pending``) without a future of its own: consumers at the log's end live by it."""
 
     __slots__ = (
         "_limits",
@@ -170,9 +171,9 @@ class ParkedFetch:
         "_partitions",
         "_respond",
         "_retry_is_due",
+        "_send",
         "_timer",
         "_turn",
-        "future",
     )
 
     def __init__(
@@ -189,7 +190,7 @@ class ParkedFetch:
         self._observed: list[Partition] = []
         self._timer: asyncio.TimerHandle | None = None
         self._retry_is_due = False
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._send: Callable[[Any], None] | None = None
 
     def park(self, results: Sequence[PartitionResult], max_wait_ms: int) -> None:
         """Start waiting for any of the partitions to move."""
@@ -206,8 +207,19 @@ class ParkedFetch:
                 self._observed.append(partition)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(max_wait_ms / 1000, self._finish)
-        # The client may have gone by then: nobody would read the answer.
-        self.future.add_done_callback(self._stop)
+
+    def then(self, send: Callable[[Any], None]) -> None:
+        """Hand the response to ``send`` when it is due."""
+        self._send = send
+
+    def abandon(self) -> None:
+        """The client has gone: nobody would read the answer."""
+        self._send = None
+        if self._timer is not None:
+            self._timer.cancel()
+        for partition in self._observed:
+            partition.unobserve(self._moved)
+        self._observed.clear()
 
     def _moved(self, partition: Partition) -> None:
         # Several partitions may move at once (one group commit): look once.
@@ -217,26 +229,22 @@ class ParkedFetch:
 
     def _retry(self) -> None:
         self._retry_is_due = False
-        if self.future.done():
-            return
         self._answer_if(self._limits.satisfied_by)
 
     def _finish(self) -> None:
-        if not self.future.done():
-            self._answer_if(lambda results: True)
+        self._answer_if(lambda results: True)
 
     def _answer_if(self, is_due: Callable[[Sequence[PartitionResult]], bool]) -> None:
+        send = self._send
+        if send is None:
+            return
         try:
             results = read_partitions(self._partitions, self._turn.wanted, self._limits)
-            if is_due(results):
-                self.future.set_result(self._respond(self._turn, results))
+            if not is_due(results):
+                return
+            answer = self._respond(self._turn, results)
         except Exception as error:
             # Unanswered, the connection would wait for ever.
-            self.future.set_exception(error)
-
-    def _stop(self, _: asyncio.Future[Any]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        for partition in self._observed:
-            partition.unobserve(self._moved)
-        self._observed.clear()
+            answer = error
+        self.abandon()
+        send(answer)

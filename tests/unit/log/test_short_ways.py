@@ -89,7 +89,7 @@ def test_both_ways_leave_the_same_log(
         timestamp_ms = max(-1, timestamp_ms + chance.choice((-50, 0, 1, 1, 20)))
         count = chance.choice((1, 1, 5))
         records = [Record(each, timestamp_ms, None, bytes(20)) for each in range(count)]
-        producer = {}
+        producer: dict[str, Any] = {}
         if chance.random() < 0.5:
             producer = {"producer_id": 1, "producer_epoch": 0, "base_sequence": sequence}
             sequence += count

@@ -105,8 +105,10 @@ def test_any_other_batch_is_left_as_it_is(batch: bytes) -> None:
 def test_timestamps_are_held_to_the_limits(timestamp_ms: int, limit_ms: int) -> None:
     batch = bytearray(encode_batch([Record(0, timestamp_ms, b"k", b"v")]))
     for before_max_ms, after_max_ms in ((limit_ms, FOREVER_MS), (FOREVER_MS, limit_ms)):
-        limits = {"before_max_ms": before_max_ms, "after_max_ms": after_max_ms}
-        assert stamped(batch, **limits) == in_two_steps(batch, **limits)
+        header, data = stamped(batch, before_max_ms=before_max_ms, after_max_ms=after_max_ms)
+        assert (header, data) == in_two_steps(
+            batch, before_max_ms=before_max_ms, after_max_ms=after_max_ms
+        )
 
 
 def test_no_damaged_batch_passes() -> None:

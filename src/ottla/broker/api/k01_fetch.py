@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ottla.broker.dispatch import WithSlices
@@ -31,7 +30,7 @@ _READ_COMMITTED = 1
 
 def handle(
     context: RequestContext, request: FetchRequest
-) -> FetchResponse | WithSlices | asyncio.Future[FetchResponse | WithSlices]:
+) -> FetchResponse | WithSlices | ParkedFetch:
     broker = context.broker
     uses_topic_ids = context.version >= _FIRST_VERSION_WITH_TOPIC_IDS
     try:
@@ -56,7 +55,7 @@ def handle(
         return _respond(turn, results)
     parked = ParkedFetch(broker.partitions, turn, limits, _respond)
     parked.park(results, request.max_wait_ms)
-    return parked.future
+    return parked
 
 
 def _refuse_followers(request: FetchRequest) -> None:
