@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -21,7 +23,7 @@ from ottla.records.batch import read_header
 from ottla.records.decode import decode_records
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
-from ottla.testing.memory_disk import MemoryDisk
+from ottla.testing.memory_disk import MemoryDisk, MemoryFile
 from ottla.testing.simulation.loop import SimulationLoop, run_simulation
 from ottla.testing.simulation.net import SimulatedNetwork
 from ottla.testing.simulation.worker import SimulatedWorker
@@ -31,10 +33,21 @@ VALUE = bytes(50_000)
 PER_SEGMENT = 20
 
 
+class FailingDisk(MemoryDisk):
+    """Makes no ``.cleaned`` files while ``error`` is set."""
+
+    error: int | None = None
+
+    def open(self, path: str, *, create: bool = False) -> MemoryFile:
+        if self.error is not None and path.endswith(".cleaned"):
+            raise OSError(self.error, os.strerror(self.error), path)
+        return super().open(path, create=create)
+
+
 class Scene:
     """A broker, its disk, and a topic to fill."""
 
-    def __init__(self, loop: SimulationLoop, disk: MemoryDisk, **settings: str) -> None:
+    def __init__(self, loop: SimulationLoop, disk: FailingDisk, **settings: str) -> None:
         self.loop = loop
         self.disk = disk
         self.node = BrokerNode(
@@ -77,7 +90,7 @@ def play(story: Callable[[Scene], Awaitable[None]], **settings: str) -> None:
     settings = {key.replace("_", "."): value for key, value in settings.items()}
 
     async def main(loop: SimulationLoop) -> None:
-        scene = Scene(loop, MemoryDisk(loop.clock), **settings)
+        scene = Scene(loop, FailingDisk(loop.clock), **settings)
         await scene.node.start()
         try:
             await story(scene)
@@ -248,3 +261,30 @@ def test_a_topic_may_be_deleted_while_it_is_compacted() -> None:
         assert again.log.first_dirty_offset > 0
 
     play(story, log_cleaner_io_max_bytes_per_second="200000")
+
+
+def test_a_full_disk_is_tried_again() -> None:
+    async def story(scene: Scene) -> None:
+        partition = await scene.create("table")
+        scene.fill(partition, 5)
+        scene.disk.error = errno.ENOSPC
+        await asyncio.sleep(60)
+        assert partition.log.first_dirty_offset == 0
+        assert not partition.is_offline
+        scene.disk.error = None
+        await asyncio.sleep(60)
+        assert partition.log.first_dirty_offset > 0
+
+    play(story)
+
+
+def test_a_disk_that_fails_takes_its_directory_offline() -> None:
+    async def story(scene: Scene) -> None:
+        partition, other = await scene.create("table"), await scene.create("other")
+        scene.fill(partition, 5)
+        scene.disk.error = errno.EIO
+        await asyncio.sleep(60)
+        assert partition.is_offline
+        assert other.is_offline
+
+    play(story)
