@@ -28,7 +28,7 @@ from ottla.wire.errors import ErrorCode as E
 
 DAY_MS = 86_400_000
 UNKNOWN_ID = uuid.UUID(int=7)
-# Tried in files that make worlds of their own: test_every_version_of_{transactions,share_groups}.py,
+# Tried in files with worlds of their own: test_every_version_of_{transactions,share_groups}.py,
 # test_k27_write_txn_markers.py and test_k68_consumer_group_heartbeat.py.
 SHARED = {*range(76, 80), *range(83, 88), *range(90, 93)}
 ELSEWHERE = SHARED | {24, 25, 26, 27, 28, 57, 65, 66, 68, 69}
