@@ -293,3 +293,12 @@ def test_members_and_offsets_survive_a_restart_of_the_broker(
 
     eventually(goes_on, what="the coordinator is back")
     assert (member.epoch, len(member.owned)) == (epoch, 3)
+
+
+def test_a_broker_can_be_told_to_serve_classic_groups_only(
+    own_broker: Callable[..., Any],
+) -> None:
+    broker = own_broker({"group.coordinator.rebalance.protocols": "classic"})
+    member = ConsumerMember("g", str(uuid.uuid4()), ["t"])
+    with Connection(broker.bootstrap_servers) as connection:
+        assert beat(connection, member) is ErrorCode.UNSUPPORTED_VERSION
