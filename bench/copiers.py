@@ -80,15 +80,8 @@ class Copier:
 
     def start(self) -> None:
         """Get a producer id; the internal topics are there afterwards."""
-        for key_type, key in (
-            (_GROUP_KEY, self._group),
-            (_TRANSACTION_KEY, self._transactional_id),
-        ):
-            look_up = FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key])
-            _until_accepted(
-                lambda look_up=look_up: self.connection.ask(look_up, _FIND_COORDINATOR),  # type: ignore[misc]
-                lambda found: found.coordinators[0].error_code,
-            )
+        self._find_coordinator(_GROUP_KEY, self._group)
+        self._find_coordinator(_TRANSACTION_KEY, self._transactional_id)
         request = InitProducerIdRequest(
             transactional_id=self._transactional_id, transaction_timeout_ms=_TIMEOUT_MS
         )
@@ -96,6 +89,13 @@ class Copier:
             lambda: self.connection.ask(request, _INIT_PRODUCER_ID), lambda reply: reply.error_code
         )
         self._producer_id, self._producer_epoch = begun.producer_id, begun.producer_epoch
+
+    def _find_coordinator(self, key_type: int, key: str) -> None:
+        request = FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key])
+        _until_accepted(
+            lambda: self.connection.ask(request, _FIND_COORDINATOR),
+            lambda found: found.coordinators[0].error_code,
+        )
 
     def fetch(self) -> tuple[Message, int]:
         wanted = PartitionToFetch(
