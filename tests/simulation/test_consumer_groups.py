@@ -269,6 +269,7 @@ class Simulation:
     def answer_plainly(self, client: Client) -> None:
         member = client.member
         member.finish_revoking()
+        client.revoking_since_ms = None
         token = object()
         request = member.request()
         self.runtime.submit(commands.ConsumerGroupHeartbeat(token, request, 1, CLIENT, "made"))

@@ -172,3 +172,15 @@ def test_a_revocation_goes_on_after_a_restart(desk: Any) -> None:
     assert desk.runtime.deadline_ms(TimerKey(TimerKind.REVOCATION, "orders", "m1")) is not None
     desk.settle(first, second)
     assert len(first.owned) == len(second.owned) == 3
+
+
+def test_a_member_that_was_fenced_joins_anew_at_once(desk: Any) -> None:
+    first, second = desk.member("m1"), desk.member("m2")
+    desk.beat(first, second)
+    desk.settle(first, second)
+    first.epoch = 9
+    assert desk.beat(first) is ErrorCode.FENCED_MEMBER_EPOCH
+    assert first.owned == set()
+    assert desk.beat(first) is ErrorCode.NONE
+    assert len(first.owned) == 3
+    assert first.epoch == second.epoch

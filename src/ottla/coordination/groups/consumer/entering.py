@@ -118,7 +118,8 @@ def _check_epoch(member: ConsumerMember, epoch: int, owned: Owned | None) -> Non
     The one before is still good if the member owns no more than what is assigned to it: it missed
     the answer that told it the new one.
     """
-    if epoch == member.epoch:
+    if epoch in (JOIN_EPOCH, member.epoch):
+        # Who joins anew owns nothing: whatever it missed, it may begin where it stands.
         return
     if member.previous_epoch == epoch < member.epoch and is_subset(owned, member.assigned):
         return
