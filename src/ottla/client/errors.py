@@ -6,18 +6,8 @@ import builtins
 from operator import index
 from typing import SupportsIndex
 
+from ottla.client.arguments import int32
 from ottla.client.error_codes import DESCRIPTIONS, NAMES, ErrorCodes
-
-_INT32_MIN, _INT32_MAX = -(2**31), 2**31 - 1
-
-
-def _int32(value: SupportsIndex) -> int:
-    number = index(value)
-    if number > _INT32_MAX:
-        raise OverflowError("signed integer is greater than maximum")
-    if number < _INT32_MIN:
-        raise OverflowError("signed integer is less than minimum")
-    return number
 
 
 class KafkaError(ErrorCodes):
@@ -47,11 +37,11 @@ class KafkaError(ErrorCodes):
     ) -> None:
         if reason is not None and not isinstance(reason, str):
             raise TypeError(f"argument 2 must be str or None, not {type(reason).__name__}")
-        self._code = _int32(error)
+        self._code = int32(error)
         self._reason = describe(self._code) if reason is None else reason
-        self._fatal = _int32(fatal) != 0
-        self._retriable = _int32(retriable) != 0
-        self._txn_requires_abort = _int32(txn_requires_abort) != 0
+        self._fatal = int32(fatal) != 0
+        self._retriable = int32(retriable) != 0
+        self._txn_requires_abort = int32(txn_requires_abort) != 0
 
     def code(self) -> int:
         """The error's code."""

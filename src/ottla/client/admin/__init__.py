@@ -1,0 +1,1 @@
+"""The admin client's public values: what its calls are given and what they answer."""
