@@ -1,9 +1,12 @@
-"""Group commit: one ``fdatasync`` in flight, every append that waits shares the next.
+"""Group commit: every append that waits shares the next round of ``fdatasync``.
 
-The event loop appends and marks partitions as dirty. A thread syncs what was dirty when the round
+The event loop appends and marks partitions as dirty. Threads sync what was dirty when the round
 began; back on the loop each partition's flushed offset moves, and with it the high watermark that
 releases ``acks=all`` replies. Appends made during a round belong to the next one. After a failed
 sync the log directory is offline: the kernel may have dropped the pages, so it is never retried.
+
+A round's partitions are synced side by side: a journaling file system puts what is asked for at
+the same time into one commit of its journal, and one after the other into one commit each.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ottla.broker.worker import Worker
+from ottla.broker.worker import NewWorker, Worker
 from ottla.log.errors import LogDirectoryFailed
 from ottla.log.flush import FlushTarget
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from ottla.broker.partition import Partition
 
 _logger = logging.getLogger(__name__)
+
+# How many are asked for at the same time: more gained nothing, measured with 30 files on ext4.
+_LANES = 8
 
 _Round = list[tuple["Partition", FlushTarget]]
 _Finished = list[tuple["Partition", FlushTarget, Exception | None]]
@@ -31,13 +37,17 @@ class GroupCommit:
     """Makes appended records durable, for all partitions of one event loop.
 
     Args:
-        worker: syncs; it belongs to the group commit alone.
+        new_worker: makes the threads that sync, as many as are needed.
         on_failure: told of the partition whose directory failed, and how.
     """
 
-    def __init__(self, worker: Worker, on_failure: Callable[[Partition, Exception], None]) -> None:
+    def __init__(
+        self, new_worker: NewWorker, on_failure: Callable[[Partition, Exception], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._worker = worker
+        self._new_worker = new_worker
+        self._lanes: list[Worker] = []
+        self._lanes_at_work = 0
         self._on_failure = on_failure
         self._dirty: dict[Partition, None] = {}
         self._in_flight = False
@@ -58,8 +68,9 @@ class GroupCommit:
         await self._idle.wait()
 
     def stop(self) -> None:
-        """End the thread; call ``drain`` first."""
-        self._worker.stop(wait=True)
+        """End the threads; call ``drain`` first."""
+        for lane in self._lanes:
+            lane.stop(wait=True)
 
     def _begin_round(self) -> None:
         dirty, self._dirty = self._dirty, {}
@@ -78,12 +89,17 @@ class GroupCommit:
             else:
                 # Retention flushed it meanwhile: those who wait for it must still be told.
                 partition.catch_up()
-        if work:
-            self._worker.run(partial(_sync, work), self._finish_round)
-        else:
+        if not work:
             self._end_round()
+            return
+        lanes = self._lanes_at_work = min(len(work), _LANES)
+        while len(self._lanes) < lanes:
+            self._lanes.append(self._new_worker(f"group-commit-{len(self._lanes)}"))
+        for number in range(lanes):
+            share = work[number::lanes]
+            self._lanes[number].run(partial(_sync, share), self._finish_lane)
 
-    def _finish_round(self, finished: _Finished) -> None:
+    def _finish_lane(self, finished: _Finished) -> None:
         for partition, target, error in finished:
             try:
                 if error is not None:
@@ -93,7 +109,9 @@ class GroupCommit:
             except Exception:
                 # One partition's trouble must not keep the others' replies for ever.
                 _logger.exception("the group commit of %s failed", partition.name)
-        self._end_round()
+        self._lanes_at_work -= 1
+        if not self._lanes_at_work:
+            self._end_round()
 
     def _end_round(self) -> None:
         if self._dirty:

@@ -322,7 +322,7 @@ class BrokerNode:
         self.cluster.on_store_failure = self._metadata_failed
         self._discard = Discard(self._disk, self._new_worker("discard"))
         if self.config.text("log.flush.policy") == FLUSH_POLICY_GROUP:
-            self._commit = GroupCommit(self._new_worker("group-commit"), self.storage_failed)
+            self._commit = GroupCommit(self._new_worker, self.storage_failed)
         self.partitions = Partitions(
             self._directories,
             self.resolver,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from types import TracebackType
 
@@ -18,18 +19,22 @@ class DirectoryHealth:
     reports success from then on.
     """
 
-    __slots__ = ("failure", "on_failure", "path")
+    __slots__ = ("_lock", "failure", "on_failure", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._lock = threading.Lock()
         self.failure: LogDirectoryFailed | None = None
         self.on_failure: Callable[[LogDirectoryFailed], object] | None = None
         """Called once, in the thread that meets the failure."""
 
     def fail(self, error: OSError) -> LogDirectoryFailed:
         """Note the error; returns what to raise."""
-        if self.failure is None:
-            self.failure = LogDirectoryFailed(f"Log directory {self.path} is offline: {error}")
+        with self._lock:
+            is_first = self.failure is None
+            if self.failure is None:
+                self.failure = LogDirectoryFailed(f"Log directory {self.path} is offline: {error}")
+        if is_first:
             _logger.error("%s (until the broker is restarted)", self.failure)
             if self.on_failure is not None:
                 self.on_failure(self.failure)

@@ -246,3 +246,28 @@ def test_checkpoints_are_written_beside_the_event_loop(tell: Tell) -> None:
         assert broker.node.partitions.get("t", 0).log.checkpointed_offset == 1
 
     tell(story, settings={"log.flush.offset.checkpoint.interval.ms": "1000"})
+
+
+def test_a_round_syncs_its_partitions_side_by_side_and_ends_with_the_last(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        names = [f"t{number}" for number in range(3)]
+        for name in names:
+            await broker.create_topic(client, name)
+        commit = broker.node._commit
+        rounds: list[int] = []
+        begin_round = commit._begin_round
+
+        def begin() -> None:
+            assert not commit._lanes_at_work, "the round before is still under way"
+            begin_round()
+            rounds.append(commit._lanes_at_work)
+
+        commit._begin_round = begin
+        for name in names:
+            commit.request(broker.node.partitions.get(name, 0))
+            broker.node.partitions.get(name, 0).log.roll(now_ms=1)
+        await asyncio.wait_for(commit.drain(), 5)
+        assert rounds[0] == 3
+        assert not commit._lanes_at_work
+
+    tell(story)
