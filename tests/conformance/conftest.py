@@ -16,6 +16,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from typing import IO, Any
 
 import pytest
@@ -30,6 +31,7 @@ from ottla.testing.apache_kafka import (
 )
 from ottla.testing.process import BrokerProcess
 from ottla.testing.protocol import Connection
+from ottla.testing.raw_client import fixed_port
 from ottla.testing.waiting import eventually
 from ottla.wire.api.k00_produce import PartitionToProduce, ProduceRequest, TopicToProduce
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
@@ -132,6 +134,7 @@ def own_broker(target_name: str, tmp_path: pathlib.Path) -> Iterator[Callable[..
 
     def make(settings: Mapping[str, str] | None = None) -> Target:
         broker = make_target(target_name, tmp_path / f"broker-{len(made)}", settings)
+        broker.port = fixed_port(Random())  # it may be killed under clients' eyes
         made.append(broker)
         broker.start()
         return broker

@@ -16,7 +16,8 @@ import pytest
 from ottla.testing.process import BrokerProcess
 from ottla.testing.raw_client import fixed_port
 
-DEFAULT_KILLS = 10
+DEFAULT_KILLS = 4
+_SECONDS_PER_KILL = 20
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=DEFAULT_KILLS,
         help="how often each exactly-once copy is interrupted by kill -9",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    patience_seconds = 120 + _SECONDS_PER_KILL * int(config.getoption("kills", DEFAULT_KILLS))
+    for item in items:
+        if "kill_count" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(patience_seconds))
 
 
 @pytest.fixture

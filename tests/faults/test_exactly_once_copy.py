@@ -80,7 +80,6 @@ def run_drill(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("client", "protocol"), EVERY_COPIER)
 def test_a_copy_outlives_kills_exactly_once(
     client: str,

@@ -11,6 +11,7 @@ equal to the source, in every partition, as ``read_committed`` sees it.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 import threading
@@ -36,6 +37,8 @@ _BROKER_KILLED = 0.4
 _PROGRESS_TIMEOUT_SECONDS = 90
 _SOURCE_PAUSE_SECONDS = 0.01
 _RECORDS_PER_PAUSE = 4
+_EXPLAINING_SECONDS = 1
+_EXPLANATION_CHARACTERS = 12_000
 
 
 class Killable(Protocol):
@@ -80,11 +83,16 @@ class Copier:
         self._process.wait()
         self._errors.close()
 
-    @property
-    def said(self) -> str:
-        """The end of what it printed, over all its lives."""
+    def explain(self) -> str:
+        """How its lives ended and the end of what it printed, with the stacks of its threads.
+
+        A JVM prints them at SIGQUIT; other copiers are to register that with faulthandler.
+        """
+        self._process.send_signal(signal.SIGQUIT)
+        threading.Event().wait(_EXPLAINING_SECONDS)
         self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")[-3000:]
+        printed = self._errors.read().decode(errors="replace")[-_EXPLANATION_CHARACTERS:]
+        return f"exits {dict(self.exits)}, then running: {self._process.poll() is None}\n{printed}"
 
 
 class SteadySource(threading.Thread):
@@ -207,8 +215,8 @@ class CopyDrill:
         try:
             eventually(probe, timeout_seconds=_PROGRESS_TIMEOUT_SECONDS, what=what)
         except TimeoutError as error:
-            said = "\n".join(f"{each.exits} {each.said}" for each in self._copiers)
-            raise TimeoutError(f"{error}; copied {self._copied()}\n{said}") from None
+            explained = "\n".join(copier.explain() for copier in self._copiers)
+            raise TimeoutError(f"{error}; copied {self._copied()}\n{explained}") from None
 
     def _compare(self) -> None:
         copies = self._read_target()

@@ -8,7 +8,10 @@ again; what is fatal ends the process with status 1, and whoever runs it starts 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
+import logging
+import signal
 import sys
 from typing import Any, NamedTuple
 
@@ -223,6 +226,8 @@ async def aiokafka_copier(settings: Settings) -> None:
 
 
 def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    faulthandler.register(signal.SIGQUIT)
     settings = Settings(**json.loads(sys.argv[2]))
     if sys.argv[1] == "confluent-kafka":
         confluent_copier(settings)
