@@ -9,6 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from ottla.broker.socket_room import SocketRoom
+
 if TYPE_CHECKING:
     from ottla.broker.session import Session
 
@@ -54,6 +56,8 @@ class Connections:
         self._per_host: Counter[str] = Counter()
         self._closed_listeners: dict[Session, list[Callable[[], None]]] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self.socket_room = SocketRoom()
+        """For replies larger than a socket's send buffer."""
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -150,6 +154,7 @@ class Connections:
             self._sweep_timer.cancel()
         for session in list(self._sessions):
             session.close()
+        self.socket_room.close()
 
     def _sweep(self) -> None:
         limit = self.now() - self._max_idle_ms / 1000

@@ -12,7 +12,10 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ottla.broker.socket_room import SocketRoom
 
 
 class FileSlice(Protocol):
@@ -67,27 +70,29 @@ class FileSender:
     """
 
     __slots__ = (
-        "_awaits_room",
         "_done_bytes",
         "_index",
         "_is_warm",
         "_on_idle",
         "_parts",
+        "_room",
         "_socket",
         "_transport",
         "_waits_for_transport",
         "is_busy",
     )
 
-    def __init__(self, transport: asyncio.Transport, on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, room: SocketRoom, on_idle: Callable[[], None]
+    ) -> None:
         self._transport = transport
+        self._room = room
         self._on_idle = on_idle
         self._parts: Parts = ()
         self._index = 0
         self._done_bytes = 0
         self._socket = _duplicate_socket(transport)
         self._waits_for_transport = False
-        self._awaits_room = False
         self._is_warm = False
         self.is_busy = False
 
@@ -122,7 +127,7 @@ class FileSender:
         self._parts = ()
         self.is_busy = False
         if self._socket is not None:
-            self._await_nothing()
+            self._room.forget(self._socket)
             self._socket.close()
             self._socket = None
 
@@ -144,7 +149,6 @@ class FileSender:
                 if not isinstance(part, bytes) and error.errno in _DISK_ERRORS:
                     part.failed(error)
                 # Otherwise the peer is gone: the transport reports it as connection_lost.
-                self._await_nothing()
                 self._transport.abort()
                 return False
             if not is_part_sent:
@@ -187,18 +191,11 @@ class FileSender:
         return False
 
     def _await_room(self) -> None:
-        if not self._awaits_room and self._socket is not None:
-            self._awaits_room = True
-            asyncio.get_running_loop().add_writer(self._socket, self._continue)
-
-    def _await_nothing(self) -> None:
-        if self._awaits_room and self._socket is not None:
-            self._awaits_room = False
-            asyncio.get_running_loop().remove_writer(self._socket)
+        assert self._socket is not None
+        self._room.wait(self._socket, self._continue)
 
     def _warm_then_continue(self, part: FileSlice) -> None:
         """Bring a slice back into the page cache, in a thread: a disk must not stop the loop."""
-        self._await_nothing()
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(None, _read_through, part)
 
@@ -220,7 +217,6 @@ class FileSender:
         if self._socket is None:
             return
         if self._pump():
-            self._await_nothing()
             self._parts = ()
             self.is_busy = False
             self._on_idle()

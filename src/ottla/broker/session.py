@@ -329,7 +329,7 @@ class Session(asyncio.BufferedProtocol):
         self.flush()
         self.last_active = self._connections.now()
         if self._sender is None:
-            self._sender = FileSender(transport, self._sender_idle)
+            self._sender = FileSender(transport, self._connections.socket_room, self._sender_idle)
         self._sender.send(parts)
 
     def _write(self, data: bytes) -> None:

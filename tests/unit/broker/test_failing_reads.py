@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ottla.broker.replies import SENDFILE_BYTES, FileSender
+from ottla.broker.socket_room import SocketRoom
 from ottla.log.health import DirectoryHealth
 from ottla.log.reading import LogSlice
 from ottla.log.segment import Segment
@@ -96,7 +97,7 @@ def test_sending_tells_a_failing_disk_from_a_peer_that_is_gone(
         ours, theirs = socket.socketpair()
         with ours, theirs:
             transport = AbortableTransport(ours)
-            sender = FileSender(transport, lambda: None)
+            sender = FileSender(transport, SocketRoom(), lambda: None)
             sender.send([b"header", part])
             assert transport.was_aborted
             sender.close()

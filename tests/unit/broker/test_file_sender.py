@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ottla.broker.replies import SENDFILE_BYTES, FileSender
+from ottla.broker.socket_room import SocketRoom
 from ottla.log.reading import LogSlice
 from ottla.log.segment import Segment
 from ottla.ports.disk import SystemDisk
@@ -77,7 +78,7 @@ def test_replies_of_several_slices_arrive_in_order(
         idle = asyncio.Event()
         with ours, theirs:
             transport = PlainTransport(ours)
-            sender = FileSender(transport, idle.set)  # type: ignore[arg-type]
+            sender = FileSender(transport, SocketRoom(), idle.set)  # type: ignore[arg-type]
             for _ in range(4):
                 parts: list[Any] = []
                 expected = bytearray()
@@ -121,7 +122,7 @@ def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
         ours, theirs = connected(100_000)
         idle = asyncio.Event()
         with ours, theirs:
-            sender = FileSender(PlainTransport(ours), idle.set)  # type: ignore[arg-type]
+            sender = FileSender(PlainTransport(ours), SocketRoom(), idle.set)  # type: ignore[arg-type]
             slices = [LogSlice(segment, start, 200_000, 0) for start in (0, 300_000)]
             sender.send([b"a", slices[0], b"b", slices[1]])
             assert sender.is_busy
