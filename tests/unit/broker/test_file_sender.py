@@ -122,7 +122,8 @@ def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
         ours, theirs = connected(100_000)
         idle = asyncio.Event()
         with ours, theirs:
-            sender = FileSender(PlainTransport(ours), SocketRoom(), idle.set)  # type: ignore[arg-type]
+            transport: Any = PlainTransport(ours)
+            sender = FileSender(transport, SocketRoom(), idle.set)
             slices = [LogSlice(segment, start, 200_000, 0) for start in (0, 300_000)]
             sender.send([b"a", slices[0], b"b", slices[1]])
             assert sender.is_busy

@@ -62,7 +62,7 @@ class MetadataStoreError(Exception):
     """The store could not do it; the message says what a person can do."""
 
 
-class MetadataStoreFailed(MetadataStoreError):
+class MetadataStoreFailed(MetadataStoreError):  # noqa: N818 - it says what happened
     """What the store lies on failed: a disk that is full, damaged or gone. Nothing was written as
     far as anybody knows, and nothing should be tried again."""
 
