@@ -144,6 +144,9 @@ class ShardRuntime:
         while offset < log.log_end_offset:
             end = log.log_end_offset
             piece = log.read(offset, self._load_buffer_bytes, end_offset=end).read()
+            if not piece:
+                # Another broker's compaction may have left nothing up to the log's end.
+                break
             for position, header in iter_complete_headers(piece):
                 if header.is_control:
                     _replay_marker(core, header, decode_records(piece, position))

@@ -18,6 +18,7 @@ from ottla.coordination.groups.commands import OffsetCommit, OffsetFetch
 from ottla.coordination.groups.shard import GroupShard
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
+from ottla.log.recovery import OpenRequest
 from ottla.metadata.config.resolve import ConfigResolver
 from ottla.metadata.image import EMPTY_IMAGE
 from ottla.testing.memory_disk import MemoryDisk, MemoryFile
@@ -34,11 +35,26 @@ class Shards:
     def __init__(self) -> None:
         config = ConfigResolver({}, 1).topic_defaults(EMPTY_IMAGE)
         settings = topic_settings(config, producer_id_expiration_ms=1000)
-        disk = MemoryDisk()
-        disk.make_directories("/data")
-        log = PartitionLog.create(disk, f"/data/{NAME}", settings.log, NAME, uuid.uuid4(), now_ms=0)
+        self.disk = MemoryDisk()
+        self.disk.make_directories("/data")
+        log = PartitionLog.create(
+            self.disk, f"/data/{NAME}", settings.log, NAME, uuid.uuid4(), now_ms=0
+        )
         self.partition = Partition(NAME, uuid.uuid4(), log, 0, settings, commit=None)
         self.time = SteadyTime(asyncio.get_running_loop(), 1_000_000)
+
+    def end_in_a_gap(self) -> None:
+        """Stop and start the broker over a log whose last offsets are gone, as Kafka's compaction
+        leaves it."""
+        old = self.partition.log
+        end_offset = old.log_end_offset + 10
+        old.roll(end_offset, now_ms=0)
+        old.close()
+        request = OpenRequest(end_offset, 0, True, 0)
+        log = PartitionLog.open(self.disk, old.directory, old.config, NAME, old.topic_id, request)
+        assert log.log_end_offset == end_offset
+        settings, topic_id = self.partition.settings, self.partition.topic_id
+        self.partition = Partition(NAME, topic_id, log, 0, settings, commit=None)
 
     def next(self) -> ShardRuntime:
         return ShardRuntime(self.partition, GroupShard, self.time, max_batch_bytes=1_000_000)
@@ -85,6 +101,15 @@ def test_a_shard_is_rebuilt_from_a_log_larger_than_one_read() -> None:
         first.stop()
         assert shards.partition.log.size_bytes > 1024 * 1024
         assert await committed(shards.next()) == 399
+
+    run(story)
+
+
+def test_a_log_that_ends_in_a_gap_is_loaded_to_its_end() -> None:
+    async def story(shards: Shards) -> None:
+        assert await commit(shards.next(), 5) == ErrorCode.NONE
+        shards.end_in_a_gap()
+        assert await committed(shards.next()) == 5
 
     run(story)
 
