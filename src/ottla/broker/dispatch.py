@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ottla.broker.api import ADVERTISED, STEMS
-from ottla.broker.replies import Parts
+from ottla.broker.replies import FileSlice, Parts
 from ottla.broker.session import KnownHeader, Reply, Session
 from ottla.wire import apis, frames
 from ottla.wire.declare import Message
@@ -64,6 +64,17 @@ class WithSlices:
 
     def __init__(self, response: Message) -> None:
         self.response = response
+
+
+class EncodedParts:
+    """The body of a response: bytes, and slices of log files between them."""
+
+    __slots__ = ("parts", "size_bytes")
+
+    def __init__(self, parts: list[bytes | FileSlice], size_bytes: int) -> None:
+        self.parts = parts
+        """The first one is bytes."""
+        self.size_bytes = size_bytes
 
 
 class Pending(Protocol):
@@ -172,7 +183,7 @@ class Dispatcher:
     ) -> Reply | Parts:
         if result is None:
             return ()
-        if isinstance(result, Message | WithSlices):
+        if isinstance(result, EncodedParts | Message | WithSlices):
             return _encode(api, correlation_id, result)
         if isinstance(result, Awaitable):
             return self._park(session, api, correlation_id, result)
@@ -271,12 +282,20 @@ class ImageAnswers:
 
 
 def _encode(api: _Api, correlation_id: int, result: Any) -> Parts:
+    if isinstance(result, EncodedParts):
+        parts = result.parts
+        size = _CORRELATION_ID_BYTES + len(api.response_tags) + result.size_bytes
+        start = _RESPONSE_START.pack(size, correlation_id)
+        parts[0] = b"".join((start, api.response_tags, cast(bytes, parts[0])))
+        return parts
     if isinstance(result, WithSlices):
-        parts = frames.encode_response_parts(
-            result.response, api.version, correlation_id=correlation_id
-        )
         # What a fetch carries beside bytes are slices of the log.
-        return cast(Parts, parts)
+        return cast(
+            Parts,
+            frames.encode_response_parts(
+                result.response, api.version, correlation_id=correlation_id
+            ),
+        )
     return [_framed(api, correlation_id, result.encode(api.version))]
 
 

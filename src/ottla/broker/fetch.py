@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ottla.broker.errors import EXPECTED_ERRORS, error_code_of
 from ottla.broker.fetch_sessions import FetchTurn, WantedPartition
+from ottla.log.errors import LogDirectoryFailed
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class PartitionResult:
         "diverging_epoch",
         "error_code",
         "high_watermark",
+        "is_slice",
         "last_stable_offset",
         "log_start_offset",
         "read_committed",
@@ -66,6 +68,8 @@ class PartitionResult:
         self.records: LogSlice | None = None
         self.size_bytes = 0
         """Of the records."""
+        self.is_slice = False
+        """Whether the records are to be sent from their file."""
         self.aborted_transactions: Sequence[AbortedTransaction] = ()
         self.diverging_epoch: tuple[int, int] | None = None
 
@@ -79,6 +83,19 @@ class PartitionResult:
             or self.wanted.told_high_watermark != self.high_watermark
             or self.wanted.told_log_start_offset != self.log_start_offset
         )
+
+    def content(self) -> bytes | LogSlice:
+        """The records; the disk may fail when they are read, which the error code tells then."""
+        records = self.records
+        if records is None or not self.size_bytes:
+            return b""
+        if self.is_slice:
+            return records
+        try:
+            return records.read()
+        except LogDirectoryFailed:
+            self.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+            return b""
 
     def told(self) -> None:
         """The client is being told; an error is repeated until it is gone."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from ottla.broker.dispatch import WithSlices
+from ottla.broker.dispatch import EncodedParts, WithSlices
 from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_partitions
+from ottla.broker.fetch_reply import FetchReplies, is_plain
 from ottla.broker.fetch_sessions import PartitionKey, TopicKey, WantedPartition
 from ottla.broker.replies import MAX_JOINED_BYTES, SENDFILE_BYTES
-from ottla.log.errors import LogDirectoryFailed
 from ottla.wire.api.k01_fetch import (
     AbortedTransaction,
     EpochEnd,
@@ -22,7 +23,6 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
     from ottla.broker.fetch_sessions import FetchTurn
-from ottla.log.reading import LogSlice
 
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _READ_COMMITTED = 1
@@ -30,7 +30,7 @@ _READ_COMMITTED = 1
 
 def handle(
     context: RequestContext, request: FetchRequest
-) -> FetchResponse | WithSlices | ParkedFetch:
+) -> FetchResponse | WithSlices | EncodedParts | ParkedFetch:
     broker = context.broker
     uses_topic_ids = context.version >= _FIRST_VERSION_WITH_TOPIC_IDS
     try:
@@ -52,8 +52,9 @@ def handle(
     )
     results = read_partitions(broker.partitions, turn.wanted, limits)
     if request.max_wait_ms <= 0 or not turn.wanted or limits.satisfied_by(results):
-        return _respond(turn, results)
-    parked = ParkedFetch(broker.partitions, turn, limits, _respond)
+        return _respond(context.version, limits.read_committed, turn, results)
+    respond = partial(_respond, context.version, limits.read_committed)
+    parked = ParkedFetch(broker.partitions, turn, limits, respond)
     parked.park(results, request.max_wait_ms)
     return parked
 
@@ -90,15 +91,18 @@ def _forgotten(request: FetchRequest, *, uses_topic_ids: bool) -> list[Partition
     ]
 
 
-def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse | WithSlices:
+def _respond(
+    version: int, read_committed: bool, turn: FetchTurn, results: list[PartitionResult]
+) -> FetchResponse | WithSlices | EncodedParts:
     if turn.is_incremental:
         results = [result for result in results if result.has_news]
     if turn.session is not None:
         for result in results:
             result.told()
         turn.session.served([result.wanted.key for result in results if result.size_bytes])
-    has_slices = False
-    joined_bytes = 0
+    has_slices = _choose_slices(results)
+    if is_plain(results):
+        return _replies(version, read_committed=read_committed).encode(turn.session_id, results)
     topics: dict[TopicKey, FetchedTopic] = {}
     for result in results:
         topic_key, index = result.wanted.key
@@ -109,25 +113,32 @@ def _respond(turn: FetchTurn, results: list[PartitionResult]) -> FetchResponse |
                 if isinstance(topic_key, str)
                 else FetchedTopic(topic_id=topic_key, partitions=[])
             )
-        # A little is read and sent with the rest; much is sent from its file.
-        is_slice = (
-            result.size_bytes >= SENDFILE_BYTES
-            or joined_bytes + result.size_bytes > MAX_JOINED_BYTES
-        )
-        joined_bytes += 0 if is_slice else result.size_bytes
-        has_slices = has_slices or is_slice
-        topic.partitions.append(_partition(index, result, is_slice=is_slice))
+        topic.partitions.append(_partition(index, result))
     response = FetchResponse(session_id=turn.session_id, responses=list(topics.values()))
     return WithSlices(response) if has_slices else response
 
 
-def _partition(index: int, result: PartitionResult, *, is_slice: bool) -> FetchedPartition:
-    records: bytes | LogSlice = b""
-    if result.records is not None and result.size_bytes:
-        try:
-            records = result.records if is_slice else result.records.read()
-        except LogDirectoryFailed:
-            result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+def _choose_slices(results: list[PartitionResult]) -> bool:
+    """A little is read and sent with the rest; much is sent from its file. Whether anything is."""
+    has_slices = False
+    joined_bytes = 0
+    for result in results:
+        size_bytes = result.size_bytes
+        if size_bytes >= SENDFILE_BYTES or joined_bytes + size_bytes > MAX_JOINED_BYTES:
+            result.is_slice = has_slices = True
+        else:
+            joined_bytes += size_bytes
+    return has_slices
+
+
+@cache
+def _replies(version: int, *, read_committed: bool) -> FetchReplies:
+    return FetchReplies(version, read_committed=read_committed)
+
+
+def _partition(index: int, result: PartitionResult) -> FetchedPartition:
+    # First of all: reading may fail, which is a fact about the partition.
+    records = result.content()
     fetched = FetchedPartition(
         partition_index=index,
         error_code=result.error_code,
