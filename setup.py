@@ -10,6 +10,7 @@ EXTENSIONS = [
         "ottla.records._native",
         ["src/ottla/records/_native.pyx"],
         depends=[
+            "src/ottla/records/_native_format.pxi",
             "src/ottla/records/_native_walk.pxi",
             "src/ottla/records/_native_encode.pxi",
             "src/ottla/records/_native_compaction.pxi",

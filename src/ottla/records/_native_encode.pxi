@@ -1,38 +1,6 @@
 # Encoding records; part of _native.pyx, which includes it.
 
 
-cdef inline int _varint_size(int64_t number) noexcept nogil:
-    cdef uint64_t raw = (<uint64_t>number << 1) ^ <uint64_t>(number >> 63)
-    cdef int size = 1
-    while raw > 0x7F:
-        raw >>= 7
-        size += 1
-    return size
-
-
-cdef inline uint8_t* _put_varint(uint8_t* at, int64_t number) noexcept nogil:
-    cdef uint64_t raw = (<uint64_t>number << 1) ^ <uint64_t>(number >> 63)
-    while raw > 0x7F:
-        at[0] = <uint8_t>(raw | 0x80)
-        at += 1
-        raw >>= 7
-    at[0] = <uint8_t>raw
-    return at + 1
-
-
-cdef inline uint8_t* _put_bytes(uint8_t* at, const void* data, Py_ssize_t size) noexcept nogil:
-    """Size and content; size -1 is null."""
-    at = _put_varint(at, size)
-    if size > 0:
-        memcpy(at, data, size)
-        at += size
-    return at
-
-
-cdef inline Py_ssize_t _sized(Py_ssize_t size) noexcept nogil:
-    return _varint_size(size) + (size if size > 0 else 0)
-
-
 # What no real buffer has as its number of dimensions.
 cdef enum:
     _NOT_OPENED = -1
