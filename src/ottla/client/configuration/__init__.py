@@ -1,0 +1,1 @@
+"""Configuration of the clients: librdkafka's keys, checked as librdkafka checks them."""
