@@ -299,7 +299,8 @@ def commit_too_much(history: History) -> bool:
 
 
 def give_twice(history: History) -> bool:
-    for each in history.operations:
+    # The newest: a stranger in a generation long over is the first of a group made anew.
+    for each in reversed(history.operations):
         if isinstance(each, Assign):
             history.assign(
                 "n", each.partitions, group=GROUP, member="n", generation=each.generation
