@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 BATCH_RECORDS = 50
 POLL_MS = 100
 TRANSACTION_TIMEOUT_MS = 10_000
+STUCK_SECONDS = 10
 
 
 class Settings(NamedTuple):
@@ -160,7 +161,11 @@ def kafka_python_copier(settings: Settings) -> None:
         producer.send_offsets_to_transaction(positions, consumer.group_metadata())
         producer.commit_transaction()
 
+    # kafka-python 3.0 forgets a transactional request if the connection to the coordinator fails
+    # just before it is sent, and waits for ever. SIGALRM ends the process, and another follows.
+    signal.alarm(STUCK_SECONDS)
     producer.init_transactions()
+    signal.alarm(0)
     # Leading its group before it knows the topics, it may assign nothing and leave it so.
     consumer.partitions_for_topic(settings.source)
     consumer.subscribe([settings.source])
@@ -168,6 +173,7 @@ def kafka_python_copier(settings: Settings) -> None:
         batches = consumer.poll(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         if not batches:
             continue
+        signal.alarm(STUCK_SECONDS)
         try:
             copy(batches)
         except KafkaError:
@@ -175,6 +181,7 @@ def kafka_python_copier(settings: Settings) -> None:
             producer.abort_transaction()
             for partition in consumer.assignment():
                 consumer.seek(partition, consumer.committed(partition) or 0)
+        signal.alarm(0)
 
 
 async def aiokafka_copier(settings: Settings) -> None:
@@ -226,7 +233,7 @@ async def aiokafka_copier(settings: Settings) -> None:
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     faulthandler.register(signal.SIGQUIT)
     settings = Settings(**json.loads(sys.argv[2]))
     if sys.argv[1] == "confluent-kafka":
