@@ -94,6 +94,28 @@ def test_a_pruned_log_says_the_same_after_a_restart(tmp_path: pathlib.Path) -> N
     with_broker(tmp_path, read_again)
 
 
+def test_markers_that_anybody_wrote_into_the_topic_are_counted(tmp_path: pathlib.Path) -> None:
+    keys: list[SharePartitionKey] = []
+
+    async def work(node: BrokerNode) -> None:
+        key = SharePartitionKey("g", await create_topic(node), 0)
+        keys.append(key)
+        await initialize(node, key)
+        for offset in range(5):
+            await acknowledge(node, key, offset)
+            node.partitions.find("__share_group_state", 0).append_end_marker(1, 0, 0, True, 0, 1)
+        await node.share_groups.coordinator.prune()
+        assert node.partitions.find("__share_group_state", 0).log.log_start_offset == 0
+
+    async def work_after_a_restart(node: BrokerNode) -> None:
+        await read(node, keys[0])
+        await node.share_groups.coordinator.prune()
+        assert node.partitions.find("__share_group_state", 0).log.log_start_offset == 0
+
+    with_broker(tmp_path, work)
+    with_broker(tmp_path, work_after_a_restart)
+
+
 def test_a_share_partition_that_is_idle_keeps_its_state_from_being_pruned(
     tmp_path: pathlib.Path,
 ) -> None:
