@@ -52,10 +52,23 @@ class TransactionMarkers:
         self._loop = asyncio.get_running_loop()
         self._retries: set[asyncio.TimerHandle] = set()
         self._is_stopped = False
+        self._under_way: set[WriteMarkers] = set()
 
     def write(self, request: WriteMarkers, when_done: Callable[[], None]) -> None:
-        """Write all markers of a transaction; ``when_done`` is called when they are durable."""
-        _Writing(self, request, when_done).start()
+        """Write all markers of a transaction; ``when_done`` is called when they are durable.
+
+        A shard that was loaded again asks for what is under way already: a second set of markers
+        could end the producer's next transaction.
+        """
+        if request in self._under_way:
+            return
+        self._under_way.add(request)
+
+        def done() -> None:
+            self._under_way.discard(request)
+            when_done()
+
+        _Writing(self, request, done).start()
 
     def stop(self) -> None:
         """Try nothing again; the next start resumes what is left."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ottla.coordination.transactions.commands import ProducerIdAndEpoch
+from ottla.broker.api import k27_write_txn_markers as write_txn_markers
+from ottla.broker.transaction_markers import TransactionMarkers
+from ottla.coordination.transactions.commands import ProducerIdAndEpoch, WriteMarkers
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.controller.update_features import FeatureLevel, decide_update_features
 from ottla.metadata.image import ResourceType
@@ -20,12 +23,21 @@ from ottla.wire.api.k20_delete_topics import DeleteTopicsRequest, TopicToDelete
 from ottla.wire.api.k22_init_producer_id import InitProducerIdRequest
 from ottla.wire.api.k24_add_partitions_to_txn import AddPartitionsToTxnRequest, TopicToAdd
 from ottla.wire.api.k26_end_txn import EndTxnRequest
+from ottla.wire.api.k27_write_txn_markers import (
+    TopicToMark,
+    TxnMarker,
+    WriteTxnMarkersRequest,
+)
 from ottla.wire.api.k65_describe_transactions import DescribeTransactionsRequest
 from ottla.wire.declare import ZERO_UUID
 from ottla.wire.errors import ErrorCode, ProtocolError
 
 Tell = Callable[..., None]
 ID = "mover"
+
+
+def fail_test(*_: object) -> None:
+    raise AssertionError("no disk fails here")
 
 
 async def begin(client: Any, *partitions: int, timeout_ms: int = 60_000) -> ProducerIdAndEpoch:
@@ -112,6 +124,57 @@ def test_a_commit_writes_a_marker_into_every_partition(tell: Tell) -> None:
         assert (ended.error_code, ended.producer_epoch) == (0, producer.producer_epoch + 1)
         await until(client, "CompleteCommit")
         assert [markers(broker, index) for index in range(3)] == [[1], [], [1]]
+
+    tell(story)
+
+
+def test_markers_that_are_asked_for_twice_are_written_once(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t", 2)
+        node = broker.node
+        written = TransactionMarkers(
+            node.partitions, lambda: node.cluster.image, node.transactions._time, fail_test
+        )
+        partitions = frozenset({("t", 0), ("t", 1)})
+        request = WriteMarkers(ID, ProducerIdAndEpoch(7, 0), 0, True, partitions, 1)
+        done: list[str] = []
+        written.write(request, lambda: done.append("first"))
+        written.write(request, lambda: done.append("second"))
+        await asyncio.sleep(1)
+        assert done == ["first"]
+        assert [markers(broker, index) for index in range(2)] == [[0], [0]]
+        written.write(request, lambda: done.append("next"))
+        await asyncio.sleep(1)
+        assert done == ["first", "next"]
+
+    tell(story)
+
+
+def test_many_markers_of_one_request_leave_turns_to_others(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        log = broker.node.partitions.get("t", 0).log
+        ends: list[int] = []
+
+        async def look() -> None:
+            while log.log_end_offset < 450:
+                ends.append(log.log_end_offset)
+                await asyncio.sleep(0)
+
+        marker = TxnMarker(
+            producer_id=1,
+            producer_epoch=0,
+            transaction_result=True,
+            topics=[TopicToMark(name="t", partition_indexes=[0] * 450)],
+            coordinator_epoch=0,
+        )
+        context: Any = SimpleNamespace(broker=broker.node)
+        answer = write_txn_markers.handle(context, WriteTxnMarkersRequest(markers=[marker]))
+        assert isinstance(answer, Awaitable)
+        response, _ = await asyncio.gather(answer, look())
+        [result] = response.markers
+        assert {each.error_code for each in result.topics[0].partitions} == {0}
+        assert sorted(set(ends)) == [100, 200, 300, 400]
 
     tell(story)
 
