@@ -60,8 +60,10 @@ class CoordinatorShards:
             ProtocolError: the shard's log is offline or refused the records.
         """
         shard = self.shard(index)
-        if not shard.is_ready:
+        while not shard.is_ready:
             await shard.ready()
+            # Who waited beside this may have had it thrown away again.
+            shard = self.shard(index)
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         shard.submit(make(reply))
         return reply.result() if reply.done() else await reply

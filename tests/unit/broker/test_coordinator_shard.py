@@ -6,11 +6,13 @@ import asyncio
 import errno
 import uuid
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ottla.broker.coordinator_shard import ShardRuntime
+from ottla.broker.coordinator_shards import CoordinatorShards
 from ottla.broker.partition import Partition
 from ottla.broker.steady_time import SteadyTime
 from ottla.broker.topic_settings import topic_settings
@@ -67,14 +69,18 @@ async def ask(shard: ShardRuntime, make: Callable[[Any], Any]) -> Any:
     return await token
 
 
-async def commit(shard: ShardRuntime, offset: int, metadata: str = "") -> int:
+def commit_command(token: Any, offset: int, metadata: str = "") -> OffsetCommit:
     partition = PartitionToCommit(
         partition_index=0, committed_offset=offset, committed_metadata=metadata
     )
     request = OffsetCommitRequest(
         group_id="g", topics=[TopicToCommit(name="orders", partitions=[partition])]
     )
-    response = await ask(shard, lambda token: OffsetCommit(token, request, 8))
+    return OffsetCommit(token, request, 8)
+
+
+async def commit(shard: ShardRuntime, offset: int, metadata: str = "") -> int:
+    response = await ask(shard, lambda token: commit_command(token, offset, metadata))
     code: int = response.topics[0].partitions[0].error_code
     return code
 
@@ -131,6 +137,40 @@ def test_a_failed_append_changes_nothing_and_the_shard_is_loaded_again(
             assert refusal.value.code is ErrorCode.COORDINATOR_NOT_AVAILABLE
         assert not shard.is_ready
         assert await committed(shard) == 5
+
+    run(story)
+
+
+def test_who_waited_for_a_load_is_not_served_by_a_shard_thrown_away_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(shards: Shards) -> None:
+        assert await commit(shards.next(), 5) == ErrorCode.NONE
+        shard = shards.next()
+        topic = SimpleNamespace(partition=lambda index: shards.partition)
+        coordinator = CoordinatorShards(topic, lambda _: shard)  # type: ignore[arg-type]
+        append = Partition.append
+        refused: list[bool] = []
+        served_by: list[bool] = []
+
+        def refuse_once(*arguments: Any, **keywords: Any) -> Any:
+            if not refused:
+                refused.append(True)
+                raise ProtocolError(ErrorCode.KAFKA_STORAGE_ERROR)
+            return append(*arguments, **keywords)
+
+        def noted(token: Any) -> Any:
+            served_by.append(shard.is_ready)
+            return commit_command(token, 7)
+
+        monkeypatch.setattr(Partition, "append", refuse_once)
+        first = coordinator.submit(0, lambda token: commit_command(token, 6))
+        results = await asyncio.gather(first, coordinator.submit(0, noted), return_exceptions=True)
+        assert isinstance(results[0], ProtocolError)
+        assert not isinstance(results[1], BaseException)
+        assert results[1].topics[0].partitions[0].error_code == ErrorCode.NONE
+        assert served_by == [True]
+        assert await committed(shard) == 7
 
     run(story)
 
