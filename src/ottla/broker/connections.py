@@ -104,6 +104,14 @@ class Connections:
         else:
             tell()
 
+    def forget_when_closed(self, session: Session, tell: Callable[[], None]) -> None:
+        """Undo `when_closed`."""
+        listeners = self._closed_listeners.get(session)
+        if listeners is not None and tell in listeners:
+            listeners.remove(tell)
+            if not listeners:
+                del self._closed_listeners[session]
+
     def flush_soon(self, session: Session) -> None:
         """Send the session's replies at the end of the loop's iteration: those that one group
         commit releases leave together."""

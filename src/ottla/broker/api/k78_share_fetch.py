@@ -77,9 +77,12 @@ async def handle(context: RequestContext, request: ShareFetchRequest) -> ShareFe
             _wanted(context, request),
             lambda: context.session.is_closed,
         )
+        connections = context.broker.connections
+        connections.when_closed(context.session, fetch.abandon)
         try:
             fetched = await fetch.run(list(session.partitions))
         finally:
+            connections.forget_when_closed(context.session, fetch.abandon)
             outcomes = await acknowledged
         for partition in acquired_of(fetched):
             session.served(partition)

@@ -174,6 +174,10 @@ class ShareFetch:
         if not self._done.done() and self._is_due():
             self._finish()
 
+    def abandon(self) -> None:
+        """The member's connection is closed: nobody waits any more."""
+        self._finish()
+
     def _finish(self) -> None:
         if not self._done.done():
             self._done.set_result(None)

@@ -71,7 +71,8 @@ class LivePartition:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Task[None]] = set()
-        self._observers: set[Callable[[], None]] = set()
+        # In the order of their coming, which the addresses of a set would not keep.
+        self._observers: dict[Callable[[], None], None] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -80,10 +81,10 @@ class LivePartition:
 
     def observe(self, observer: Callable[[], None]) -> None:
         """Call ``observer`` whenever more may have become available."""
-        self._observers.add(observer)
+        self._observers[observer] = None
 
     def unobserve(self, observer: Callable[[], None]) -> None:
-        self._observers.discard(observer)
+        self._observers.pop(observer, None)
 
     # Reading
 
