@@ -7,19 +7,25 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from uuid import UUID
 
 import pytest
 
+from ottla.metadata.uuids import format_uuid
 from ottla.testing.process import BrokerProcess
 from ottla.testing.protocol import Connection
 from ottla.testing.request_fuzz import FuzzedRequest, RequestFuzzer
 from ottla.testing.steady_client import SteadyClient
 from ottla.testing.topics import create_topic
+from ottla.wire.api.k03_metadata import MetadataRequest
+from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest
 from ottla.wire.api.k18_api_versions import ApiVersionsRequest
+from ottla.wire.api.k22_init_producer_id import InitProducerIdRequest
 
 MakeBroker = Callable[..., BrokerProcess]
 
-TOPICS = ["fuzz0", "fuzz1"]
+TOPICS = ["fuzz0", "fuzz1", "__consumer_offsets", "__transaction_state", "__share_group_state"]
+TRANSACTIONAL_ID = "mover"
 VOCABULARY = {
     "name": [*TOPICS, "retention.ms", "cleanup.policy", "max.message.bytes", "1"],
     "topic": TOPICS,
@@ -27,15 +33,21 @@ VOCABULARY = {
     "group_id": ["group0", "group1"],
     "groups": ["group0", "group1"],
     "groups_names": ["group0"],
-    "key": ["group0"],
-    "keys": ["group0", "group1"],
+    "key": ["group0", TRANSACTIONAL_ID],
+    "keys": ["group0", "group1", TRANSACTIONAL_ID],
     "member_id": ["member"],
+    "transactional_id": [TRANSACTIONAL_ID],
+    "transactional_ids": [TRANSACTIONAL_ID],
+    "subscribed_topic_names": TOPICS,
+    "subscribed_topic_regex": ["fuzz.*", "(a+)+$"],
+    "assignor": ["uniform", "range"],
     "protocol_type": ["consumer"],
     "value": ["1", "-1", "delete", "compact", "99999999999999999999"],
     "filter": ["Stable", "classic", "consumer"],
 }
 ANSWER_SECONDS = 0.25
 PRODUCE = 0
+COORDINATORS = {0: "group0", 1: TRANSACTIONAL_ID, 2: f"group0:{format_uuid(UUID(int=1))}:0"}
 
 
 class Sender:
@@ -83,13 +95,34 @@ class Sender:
         return "answered"
 
 
+def begin_coordinators(broker: BrokerProcess) -> None:
+    """Have the coordinators and a transactional producer, so that requests meet some state."""
+    with Connection(broker.bootstrap_servers) as connection:
+        for key_type, key in COORDINATORS.items():
+            find = FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key])
+            assert connection.ask(find, 6).coordinators[0].error_code == 0
+        init = InitProducerIdRequest(
+            transactional_id=TRANSACTIONAL_ID, transaction_timeout_ms=60_000
+        )
+        granted = connection.ask(init, 5)
+        # The random numbers are small ones, too.
+        assert (granted.error_code, granted.producer_id, granted.producer_epoch) == (0, 0, 0)
+
+
+def ids_of_topics(broker: BrokerProcess) -> list[UUID]:
+    with Connection(broker.bootstrap_servers) as connection:
+        known = connection.ask(MetadataRequest(topics=None), 12).topics
+    return [topic.topic_id for topic in known if topic.name in TOPICS]
+
+
 def fuzz(broker: BrokerProcess, random: Random, seconds: float) -> None:
-    for topic in (*TOPICS, "steady"):
+    for topic in ("fuzz0", "fuzz1", "steady"):
         create_topic(broker.bootstrap_servers, topic, 1, {})
     with Connection(broker.bootstrap_servers) as connection:
         listed = connection.ask(ApiVersionsRequest(), 0).api_keys
     versions = {each.api_key: (each.min_version, each.max_version) for each in listed}
-    fuzzer = RequestFuzzer(random, versions, VOCABULARY)
+    begin_coordinators(broker)
+    fuzzer = RequestFuzzer(random, versions, VOCABULARY, topic_ids=ids_of_topics(broker))
     sender = Sender(broker)
     with SteadyClient(broker.bootstrap_servers, "steady") as steady:
         deadline = time.monotonic() + seconds

@@ -42,6 +42,7 @@ class RequestFuzzer:
     Args:
         versions: API key -> (oldest, newest) version, as ApiVersions tells them.
         vocabulary: by the end of a field's name, texts that mean something to the broker.
+        topic_ids: ids of topics that there are.
     """
 
     def __init__(
@@ -49,8 +50,11 @@ class RequestFuzzer:
         random: Random,
         versions: Mapping[int, tuple[int, int]],
         vocabulary: Mapping[str, Sequence[str]],
+        *,
+        topic_ids: Sequence[uuid.UUID] = (),
     ) -> None:
         self._random = random
+        self._topic_ids = list(topic_ids)
         self._vocabulary = vocabulary
         self._kinds = [
             (key, version)
@@ -148,7 +152,8 @@ class RequestFuzzer:
         if type_.format == "d":
             return random.choice([0.0, 1.5, -1.0, float("inf"), float("nan")])
         if type_.format == "16s":
-            return uuid.UUID(int=random.choice([0, 1, random.getrandbits(128)]))
+            strange = [uuid.UUID(int=number) for number in (0, 1, random.getrandbits(128))]
+            return random.choice([*self._topic_ids, *strange])
         bits = _INTEGER_BITS[type_.format.lower()]
         if type_.format.isupper():
             return random.choice([0, 1, 2**bits - 1])
