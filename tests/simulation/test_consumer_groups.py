@@ -241,7 +241,7 @@ class Simulation:
                 self.epochs[member_id] = member.epoch
             for topic_id, partitions in member.assigned.items():
                 for partition in partitions:
-                    assert group.holders[topic_id, partition] == member_id
+                    assert group.holders[topic_id.int, partition] == member_id
         assert group.target_epoch <= group.epoch
 
     def check_replay(self) -> None:

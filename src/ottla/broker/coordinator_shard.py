@@ -12,7 +12,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from ottla.broker.errors import EXPECTED_ERRORS, error_code_of
 from ottla.broker.partition import Partition
@@ -44,6 +44,16 @@ _LOAD_TURN_S = 0.005
 _SLOW_LOAD_MS = 100
 
 
+class ReplyToken(Protocol):
+    """Where the answer to a command goes: a future, or something like it."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, response: Any) -> None: ...
+
+    def set_exception(self, error: ProtocolError) -> None: ...
+
+
 class ShardRuntime:
     """Drives one shard over its partition."""
 
@@ -72,7 +82,7 @@ class ShardRuntime:
         self._perform = perform
         self._loop = asyncio.get_running_loop()
         self._core = new_core()
-        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._timers: dict[Hashable, _ArmedTimer] = {}
         self._loaded: asyncio.Future[None] | None = None
         self._after_load: list[object] = []
 
@@ -110,8 +120,8 @@ class ShardRuntime:
         """Nothing is decided any more; who is parked is told to look for the coordinator again."""
         _Parked(self._core.abandon(ErrorCode.NOT_COORDINATOR)).reached()
         self.partition.forget_transaction_end(self._core.end_transaction)
-        for handle in self._timers.values():
-            handle.cancel()
+        for armed in self._timers.values():
+            armed.handle.cancel()
         self._timers.clear()
 
     async def _load(self) -> None:
@@ -201,16 +211,28 @@ class ShardRuntime:
         self._loaded = None
 
     def _set_timer(self, timer: Timer) -> None:
-        existing = self._timers.pop(timer.key, None)
-        if existing is not None:
-            existing.cancel()
-        if timer.deadline_ms is not None:
-            self._timers[timer.key] = self._loop.call_at(
-                self._time.loop_time(timer.deadline_ms), self._on_timer, timer.key
-            )
+        key, deadline_ms = timer
+        armed = self._timers.get(key)
+        if armed is not None:
+            if deadline_ms is not None and deadline_ms >= armed.fires_ms:
+                # Each heartbeat postpones a session's end: looked at again when it would have come.
+                armed.deadline_ms = deadline_ms
+                return
+            armed.handle.cancel()
+            del self._timers[key]
+        if deadline_ms is not None:
+            self._arm(key, deadline_ms)
+
+    def _arm(self, key: Hashable, deadline_ms: int) -> None:
+        at = self._time.loop_time(deadline_ms)
+        handle = self._loop.call_at(at, self._on_timer, key)
+        self._timers[key] = _ArmedTimer(handle, deadline_ms)
 
     def _on_timer(self, key: Hashable) -> None:
-        self._timers.pop(key, None)
+        armed = self._timers.pop(key)
+        if armed.deadline_ms > armed.fires_ms:
+            self._arm(key, armed.deadline_ms)
+            return
         try:
             self._carry_out(self._core.on_timer(key, self._time.now_ms()))
         except ProtocolError:
@@ -273,6 +295,17 @@ def _replay_marker(core: CoordinatorCore, header: BatchHeader, records: Sequence
             )
 
 
+class _ArmedTimer:
+    """A timer of the event loop, and the deadline it may have been given since."""
+
+    __slots__ = ("deadline_ms", "fires_ms", "handle")
+
+    def __init__(self, handle: asyncio.TimerHandle, deadline_ms: int) -> None:
+        self.handle = handle
+        self.fires_ms = deadline_ms
+        self.deadline_ms = deadline_ms
+
+
 class _Parked:
     """Replies and requests that wait for the high watermark."""
 
@@ -290,15 +323,15 @@ class _Parked:
 
     def reached(self) -> None:
         for reply in self._replies:
-            future = cast("asyncio.Future[Any]", reply.token)
-            if not future.done():
-                future.set_result(reply.response)
+            token = cast(ReplyToken, reply.token)
+            if not token.done():
+                token.set_result(reply.response)
         for request in self._requests:
             assert self._perform is not None
             self._perform(request)
 
     def failed(self, error: Exception) -> None:
         for reply in self._replies:
-            future = cast("asyncio.Future[Any]", reply.token)
-            if not future.done():
-                future.set_exception(ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE))
+            token = cast(ReplyToken, reply.token)
+            if not token.done():
+                token.set_exception(ProtocolError(ErrorCode.COORDINATOR_NOT_AVAILABLE))

@@ -16,6 +16,7 @@ from ottla.wire.errors import ProtocolError
 
 # The coordinator's core is imported with its first use: a broker without groups starts sooner.
 if TYPE_CHECKING:
+    from ottla.broker.coordinator_reply import CoordinatorReply
     from ottla.broker.coordinator_shard import ShardRuntime
 
 _logger = logging.getLogger(__name__)
@@ -55,6 +56,43 @@ class GroupCoordinator:
 
         await self.ensure_topic()
         return await self.submit_to(partition_for(group_id, self.partition_count), make)
+
+    def ask(
+        self,
+        group_id: str,
+        make: Callable[[CoordinatorReply], object],
+        refused: Callable[[ProtocolError], Any],
+    ) -> Any:
+        """As `submit`, without a task: the response, or a pending or an awaitable one.
+
+        Args:
+            refused: makes the response of an error.
+        """
+        from ottla.broker.coordinator_reply import CoordinatorReply
+        from ottla.coordination.routing import partition_for
+
+        shard_count = self.partition_count
+        try:
+            if shard_count:
+                shard = self._shards.shard(partition_for(group_id, shard_count))
+                if shard.is_ready:
+                    reply = CoordinatorReply(refused)
+                    shard.submit(make(reply))
+                    return reply.response if reply.done() else reply
+        except ProtocolError as error:
+            return refused(error)
+        return self._ask_later(group_id, make, refused)
+
+    async def _ask_later(
+        self,
+        group_id: str,
+        make: Callable[[Any], object],
+        refused: Callable[[ProtocolError], Any],
+    ) -> Any:
+        try:
+            return await self.submit(group_id, make)
+        except ProtocolError as error:
+            return refused(error)
 
     async def submit_to(self, index: int, make: MakeCommand) -> Any:
         """As `submit`, for a shard already known."""

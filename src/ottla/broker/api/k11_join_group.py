@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups.commands import ClientContext, JoinGroup
 from ottla.wire.api.k11_join_group import JoinGroupRequest, JoinGroupResponse
@@ -12,15 +12,11 @@ if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
 
-async def handle(context: RequestContext, request: JoinGroupRequest) -> JoinGroupResponse:
+def handle(context: RequestContext, request: JoinGroupRequest) -> Any:
     client = ClientContext(context.client_id, f"/{context.session.client_host}")
     unique_id = str(context.broker.entropy.uuid())
-    try:
-        response: JoinGroupResponse = await context.broker.groups.submit(
-            request.group_id,
-            lambda token: JoinGroup(token, request, context.version, client, unique_id),
-        )
-    except ProtocolError as error:
+
+    def refused(error: ProtocolError) -> JoinGroupResponse:
         return JoinGroupResponse(
             error_code=error.code,
             protocol_name="",
@@ -28,4 +24,9 @@ async def handle(context: RequestContext, request: JoinGroupRequest) -> JoinGrou
             member_id=request.member_id,
             members=[],
         )
-    return response
+
+    return context.broker.groups.ask(
+        request.group_id,
+        lambda token: JoinGroup(token, request, context.version, client, unique_id),
+        refused,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups.commands import Heartbeat
 from ottla.wire.api.k12_heartbeat import HeartbeatRequest, HeartbeatResponse
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
 
-async def handle(context: RequestContext, request: HeartbeatRequest) -> HeartbeatResponse:
-    try:
-        response: HeartbeatResponse = await context.broker.groups.submit(
-            request.group_id, lambda token: Heartbeat(token, request, context.version)
-        )
-    except ProtocolError as error:
-        return HeartbeatResponse(error_code=error.code)
-    return response
+def handle(context: RequestContext, request: HeartbeatRequest) -> Any:
+    return context.broker.groups.ask(
+        request.group_id, lambda token: Heartbeat(token, request, context.version), _refused
+    )
+
+
+def _refused(error: ProtocolError) -> HeartbeatResponse:
+    return HeartbeatResponse(error_code=error.code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups.commands import LeaveGroup
 from ottla.wire.api.k13_leave_group import LeaveGroupRequest, LeaveGroupResponse
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
 
-async def handle(context: RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse:
-    try:
-        response: LeaveGroupResponse = await context.broker.groups.submit(
-            request.group_id, lambda token: LeaveGroup(token, request, context.version)
-        )
-    except ProtocolError as error:
-        return LeaveGroupResponse(error_code=error.code)
-    return response
+def handle(context: RequestContext, request: LeaveGroupRequest) -> Any:
+    return context.broker.groups.ask(
+        request.group_id, lambda token: LeaveGroup(token, request, context.version), _refused
+    )
+
+
+def _refused(error: ProtocolError) -> LeaveGroupResponse:
+    return LeaveGroupResponse(error_code=error.code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups.commands import SyncGroup
 from ottla.wire.api.k14_sync_group import SyncGroupRequest, SyncGroupResponse
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
 
-async def handle(context: RequestContext, request: SyncGroupRequest) -> SyncGroupResponse:
-    try:
-        response: SyncGroupResponse = await context.broker.groups.submit(
-            request.group_id, lambda token: SyncGroup(token, request, context.version)
-        )
-    except ProtocolError as error:
-        return SyncGroupResponse(error_code=error.code, assignment=b"")
-    return response
+def handle(context: RequestContext, request: SyncGroupRequest) -> Any:
+    return context.broker.groups.ask(
+        request.group_id, lambda token: SyncGroup(token, request, context.version), _refused
+    )
+
+
+def _refused(error: ProtocolError) -> SyncGroupResponse:
+    return SyncGroupResponse(error_code=error.code, assignment=b"")

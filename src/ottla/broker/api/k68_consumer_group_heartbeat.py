@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups.commands import ClientContext, ConsumerGroupHeartbeat
 from ottla.metadata.features import GROUP_VERSION
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
 
 
-async def handle(
-    context: RequestContext, request: ConsumerGroupHeartbeatRequest
-) -> ConsumerGroupHeartbeatResponse:
+def handle(context: RequestContext, request: ConsumerGroupHeartbeatRequest) -> Any:
     broker = context.broker
     try:
         _check_protocol(context)
-        client = ClientContext(context.client_id, f"/{context.session.client_host}")
-        unique_id = str(broker.entropy.uuid())
-        response: ConsumerGroupHeartbeatResponse = await broker.groups.submit(
-            request.group_id,
-            lambda token: ConsumerGroupHeartbeat(
-                token, request, context.version, client, unique_id
-            ),
-        )
     except ProtocolError as error:
-        return ConsumerGroupHeartbeatResponse(
-            error_code=error.code,
-            error_message=error.message,
-            member_epoch=0,
-            heartbeat_interval_ms=0,
-        )
-    return response
+        return _refused(error)
+    client = ClientContext(context.client_id, f"/{context.session.client_host}")
+    unique_id = "" if request.member_id else str(broker.entropy.uuid())
+    return broker.groups.ask(
+        request.group_id,
+        lambda token: ConsumerGroupHeartbeat(token, request, context.version, client, unique_id),
+        _refused,
+    )
+
+
+def _refused(error: ProtocolError) -> ConsumerGroupHeartbeatResponse:
+    return ConsumerGroupHeartbeatResponse(
+        error_code=error.code,
+        error_message=error.message,
+        member_epoch=0,
+        heartbeat_interval_ms=0,
+    )
 
 
 def _check_protocol(context: RequestContext) -> None:

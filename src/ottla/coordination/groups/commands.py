@@ -164,7 +164,7 @@ class DeleteGroups(Command):
 
 
 class ConsumerGroupHeartbeat(Command):
-    """``unique_id`` is a fresh UUID as text: the member id for a client that makes none itself."""
+    """``unique_id`` is a fresh UUID as text, for a client that sends no member id of its own."""
 
     __slots__ = ("context", "unique_id")
     MODULE = _CONSUMER

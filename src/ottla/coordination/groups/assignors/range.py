@@ -17,7 +17,9 @@ from ottla.coordination.groups.assignors.specification import (
 
 def assign(specification: Specification) -> Assignment:
     """See the package."""
-    assignment: Assignment = {member.member_id: {} for member in specification.members}
+    assigned: dict[str, dict[UUID, list[int]]] = {
+        member.member_id: {} for member in specification.members
+    }
     members = sorted(specification.members, key=_order)
     shares: dict[tuple[int, int], list[range]] = {}
     for topic_id, partition_count in specification.partition_counts.items():
@@ -29,8 +31,8 @@ def assign(specification: Specification) -> Assignment:
             shares[size] = _ranges(*size)
         for member, share in zip(subscribers, shares[size], strict=True):
             if share:
-                assignment[member.member_id][topic_id] = list(share)
-    return assignment
+                assigned[member.member_id][topic_id] = list(share)
+    return {**assigned}
 
 
 def _order(member: AssignorMember) -> tuple[bool, str]:

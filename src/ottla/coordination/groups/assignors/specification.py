@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-#: Member id → topic id → partitions.
-Assignment = dict[str, dict[UUID, list[int]]]
+#: Member id → topic id → partitions. The share of a member for whom nothing changes may be the very
+#: object that its target was.
+Assignment = dict[str, Mapping[UUID, Sequence[int]]]
 
 
 class AssignorMember(NamedTuple):

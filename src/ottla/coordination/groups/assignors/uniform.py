@@ -8,7 +8,7 @@ its owner.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 from ottla.coordination.groups.assignors.specification import (
@@ -19,17 +19,17 @@ from ottla.coordination.groups.assignors.specification import (
 
 _Partition = tuple[UUID, int]
 
+_NONE_FREE = bytearray()
+
 
 def assign(specification: Specification) -> Assignment:
     """See the package."""
     if not specification.members:
         return {}
     if specification.is_homogeneous:
-        owned = _assign_homogeneous(specification)
-    else:
-        owned = _Heterogeneous(specification).assign()
+        return _assign_homogeneous(specification)
     assignment: Assignment = {}
-    for member_id, partitions in owned.items():
+    for member_id, partitions in _Heterogeneous(specification).assign().items():
         topics: dict[UUID, list[int]] = {}
         for topic_id, partition in sorted(partitions):
             topics.setdefault(topic_id, []).append(partition)
@@ -37,50 +37,83 @@ def assign(specification: Specification) -> Assignment:
     return assignment
 
 
-def _assign_homogeneous(specification: Specification) -> dict[str, list[_Partition]]:
+def _assign_homogeneous(specification: Specification) -> Assignment:
     counts = specification.partition_counts
     least, extra = divmod(sum(counts.values()), len(specification.members))
-    taken: set[_Partition] = set()
-    owned: dict[str, list[_Partition]] = {}
+    free = {topic_id: bytearray(b"\1" * count) for topic_id, count in counts.items()}
+    shares = []
     for member in specification.members:
         # One more than the least as long as there are such shares: what it has, it may keep.
-        limit = least + (extra > 0)
-        kept = _keep(member, counts, taken, limit)
-        extra -= len(kept) > least
-        owned[member.member_id] = kept
-        taken.update(kept)
-    free = iter(_free(counts, taken))
-    for partitions in owned.values():
-        wanted = least - len(partitions)
-        for _ in range(wanted):
-            partitions.append(next(free))
-    for partitions in owned.values():
-        if extra and len(partitions) == least:
-            partitions.append(next(free))
+        share = _Share(member, least + (extra > 0), free)
+        extra -= share.size > least
+        shares.append(share)
+    left = _left(free)
+    for share in shares:
+        for _ in range(least - share.size):
+            share.add(*next(left))
+    for share in shares:
+        if not extra:
+            break
+        if share.size == least:
+            share.add(*next(left))
             extra -= 1
-    return owned
+    return {share.member_id: share.partitions() for share in shares}
 
 
-def _keep(
-    member: AssignorMember, counts: dict[UUID, int], taken: set[_Partition], limit: int
-) -> list[_Partition]:
-    """What the member has already, as far as it still exists and the limit goes."""
-    kept: list[_Partition] = []
-    for topic_id, partitions in member.target.items():
-        count = counts.get(topic_id, 0) if topic_id in member.topics else 0
+class _Share:
+    """What one member of a homogeneous group gets.
+
+    It begins with what the member has already, as far as that still exists, is ``free`` (topic id →
+    for each partition whether it is) and doesn't exceed the limit.
+    """
+
+    __slots__ = ("_kept", "_target", "member_id", "size")
+
+    def __init__(self, member: AssignorMember, limit: int, free: dict[UUID, bytearray]) -> None:
+        self.member_id = member.member_id
+        self.size = 0
+        self._kept: dict[UUID, list[int]] = {}
+        #: The member's target before, as long as this is the same.
+        self._target: Mapping[UUID, Sequence[int]] | None = member.target
+        for topic_id, partitions in member.target.items():
+            kept = self._keep(partitions, limit - self.size, free.get(topic_id, _NONE_FREE))
+            self.size += len(kept)
+            if len(kept) < len(partitions):
+                self._target = None
+            if kept:
+                self._kept[topic_id] = kept
+
+    @staticmethod
+    def _keep(partitions: Sequence[int], limit: int, free: bytearray) -> list[int]:
+        kept: list[int] = []
         for partition in partitions:
             if len(kept) == limit:
-                return kept
-            if partition < count and (topic_id, partition) not in taken:
-                kept.append((topic_id, partition))
-    return kept
+                break
+            if 0 <= partition < len(free) and free[partition]:
+                free[partition] = 0
+                kept.append(partition)
+        return kept
+
+    def add(self, topic_id: UUID, partition: int) -> None:
+        """Give it one more."""
+        self._target = None
+        self._kept.setdefault(topic_id, []).append(partition)
+        self.size += 1
+
+    def partitions(self) -> Mapping[UUID, Sequence[int]]:
+        """All it has got, by topic."""
+        if self._target is not None:
+            return self._target
+        for partitions in self._kept.values():
+            partitions.sort()
+        return self._kept
 
 
-def _free(counts: dict[UUID, int], taken: set[_Partition]) -> Iterable[_Partition]:
+def _left(free: dict[UUID, bytearray]) -> Iterator[_Partition]:
     """What nobody has, topics taking turns: so each member gets some of each."""
-    for partition in range(max(counts.values(), default=0)):
-        for topic_id, count in counts.items():
-            if partition < count and (topic_id, partition) not in taken:
+    for partition in range(max(map(len, free.values()), default=0)):
+        for topic_id, is_free in free.items():
+            if partition < len(is_free) and is_free[partition]:
                 yield topic_id, partition
 
 
@@ -100,9 +133,15 @@ class _Heterogeneous:
     def assign(self) -> dict[str, list[_Partition]]:
         taken: set[_Partition] = set()
         for member in self._members:
-            kept = _keep(member, self._counts, taken, limit=sum(self._counts.values()))
-            self._owned[member.member_id] = set(kept)
-            taken.update(kept)
+            kept = {
+                (topic_id, partition)
+                for topic_id, partitions in member.target.items()
+                if topic_id in member.topics
+                for partition in partitions
+                if partition < self._counts.get(topic_id, 0)
+            }
+            self._owned[member.member_id] = kept - taken
+            taken |= kept
         # Topics with few subscribers first: their partitions have the least choice.
         for topic_id in sorted(self._counts, key=lambda each: len(self._subscribers[each])):
             self._give_out(

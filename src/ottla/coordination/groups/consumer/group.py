@@ -94,8 +94,9 @@ class ConsumerGroup(Group):
         #: group.instance.id → member id
         self.static_members: MutableMapping[str, str] = {}
         self.targets: MutableMapping[str, Target] = {}
-        #: (topic id, partition) → the member that owns it, or has not yet confirmed its revocation.
-        self.holders: MutableMapping[tuple[UUID, int], str] = {}
+        #: Topic id → partition → the member that owns it, or hasn't yet confirmed its revocation.
+        #: By the number of the id: a UUID's own hash is computed in Python, each time.
+        self.holders: MutableMapping[tuple[int, int], str] = {}
         #: Topic name → how many members subscribe to it by name.
         self.topic_counts: MutableMapping[str, int] = {}
         self.regex_counts: MutableMapping[str, int] = {}
@@ -114,10 +115,11 @@ class ConsumerGroup(Group):
 
     def draft(self) -> ConsumerGroup:
         """A copy to try records on, as cheap as the changes that will be made to it."""
-        copy = ConsumerGroup(self.group_id)
-        for name in self.__slots__:
-            value = getattr(self, name)
-            setattr(copy, name, Overlay(value) if isinstance(value, MutableMapping) else value)
+        copy = ConsumerGroup.__new__(ConsumerGroup)
+        for name in _PLAIN:
+            setattr(copy, name, getattr(self, name))
+        for name in _MAPPINGS:
+            setattr(copy, name, Overlay(getattr(self, name)))
         return copy
 
     # Questions
@@ -176,10 +178,14 @@ class ConsumerGroup(Group):
     def waits_for_others(self, member: ConsumerMember) -> bool:
         """Whether a partition of the member's target is still held by another member."""
         return any(
-            self.holders.get((topic_id, partition), member.member_id) != member.member_id
+            self.is_held_by_other(member, topic_id, partition)
             for topic_id, partitions in self.target(member.member_id).items()
             for partition in partitions
         )
+
+    def is_held_by_other(self, member: ConsumerMember, topic_id: UUID, partition: int) -> bool:
+        """Whether another member owns the partition, or hasn't confirmed that it gave it up."""
+        return self.holders.get((topic_id.int, partition), member.member_id) != member.member_id
 
     # What a shard asks of every group
 
@@ -373,15 +379,17 @@ class ConsumerGroup(Group):
             self._release(old)
         for partitions in (new.assigned, new.revoking):
             for topic_id, indexes in partitions.items():
+                number = topic_id.int
                 for partition in indexes:
-                    self.holders[topic_id, partition] = new.member_id
+                    self.holders[number, partition] = new.member_id
 
     def _release(self, member: ConsumerMember) -> None:
         for partitions in (member.assigned, member.revoking):
             for topic_id, indexes in partitions.items():
+                number = topic_id.int
                 for partition in indexes:
-                    if self.holders.get((topic_id, partition)) == member.member_id:
-                        del self.holders[topic_id, partition]
+                    if self.holders.get((number, partition)) == member.member_id:
+                        del self.holders[number, partition]
 
     def _count(self, member: ConsumerMember, difference: int) -> None:
         for topic in member.topics:
@@ -392,6 +400,12 @@ class ConsumerGroup(Group):
             self.classic_count += difference
             for name, _ in member.classic.protocols:
                 _add(self.classic_supporters, name, difference)
+
+
+_MAPPINGS = tuple(
+    name for name in ConsumerGroup.__slots__ if isinstance(getattr(ConsumerGroup(""), name), dict)
+)
+_PLAIN = tuple(name for name in ConsumerGroup.__slots__ if name not in _MAPPINGS)
 
 
 def _add(counts: MutableMapping[str, int], key: str, difference: int) -> None:

@@ -17,7 +17,7 @@ from ottla.coordination.groups.consumer.member import (
     MemberState,
 )
 from ottla.coordination.groups.consumer.reconciliation import Owned, read_owned
-from ottla.coordination.groups.timers import TimerKind
+from ottla.coordination.groups.timers import TimerKind, session_timer
 from ottla.wire.api.k68_consumer_group_heartbeat import (
     AssignedTopic,
     Assignment,
@@ -96,6 +96,8 @@ def heartbeat(
         ProtocolError: it can't be a member, or has to join anew; ``outcome`` is void then.
     """
     request = command.request
+    if _changes_nothing(shard, command):
+        return _quiet(shard, command, outcome, now_ms)
     check(request, command.version, shard.settings)
     if request.member_epoch in (LEAVE_EPOCH, STATIC_LEAVE_EPOCH):
         return _leave(ConsumerDraft(shard, _existing(shard, request), outcome, now_ms), request)
@@ -114,11 +116,56 @@ def heartbeat(
         error_code=ErrorCode.NONE,
         member_id=member_id,
         member_epoch=reconciled.epoch,
-        heartbeat_interval_ms=_interval_ms(draft, reconciled),
+        heartbeat_interval_ms=_interval_ms(shard, draft.group, reconciled, now_ms),
     )
     if _wants_assignment(request) or not _same(member, reconciled):
         response.assignment = _assignment(reconciled)
     return response
+
+
+def _changes_nothing(shard: GroupShard, command: ConsumerGroupHeartbeat) -> bool:
+    """Whether it is what nearly all heartbeats are: the member lives, and neither it nor the group
+    has anything to do."""
+    request, context = command.request, command.context
+    group = shard.groups.get(request.group_id)
+    if not isinstance(group, ConsumerGroup):
+        return False
+    member = group.members.get(request.member_id)
+    return (
+        member is not None
+        and request.member_epoch == member.epoch == group.target_epoch == group.epoch
+        and member.state is MemberState.STABLE
+        and group.topics_seen is shard.image.topics
+        and not group.regex_counts
+        and request.subscribed_topic_names is None
+        and request.subscribed_topic_regex is None
+        and request.instance_id is None
+        and request.rack_id is None
+        and request.server_assignor is None
+        and request.rebalance_timeout_ms == -1
+        and member.instance_id is None
+        and member.classic is None
+        and member.client_id == context.client_id
+        and member.client_host == context.client_host
+    )
+
+
+def _quiet(
+    shard: GroupShard, command: ConsumerGroupHeartbeat, outcome: Outcome, now_ms: int
+) -> ConsumerGroupHeartbeatResponse:
+    """Just another session timeout; what the whole way would come to as well."""
+    group_id, member_id = command.request.group_id, command.request.member_id
+    group = shard.groups[group_id]
+    assert isinstance(group, ConsumerGroup)
+    member = group.members[member_id]
+    timeout_ms = settings.session_timeout_ms(shard, group_id)
+    outcome.set_timer(session_timer(group_id, member_id), now_ms + timeout_ms)
+    return ConsumerGroupHeartbeatResponse(
+        error_code=ErrorCode.NONE,
+        member_id=member_id,
+        member_epoch=member.epoch,
+        heartbeat_interval_ms=_interval_ms(shard, group, member, now_ms),
+    )
 
 
 def _existing(shard: GroupShard, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroup:
@@ -165,14 +212,15 @@ def _assignment(member: ConsumerMember) -> Assignment:
     )
 
 
-def _interval_ms(draft: ConsumerDraft, member: ConsumerMember) -> int:
+def _interval_ms(
+    shard: GroupShard, group: ConsumerGroup, member: ConsumerMember, now_ms: int
+) -> int:
     """When the member shall come back: sooner than usual while the group is being reassigned.
 
     Members wait for each other's heartbeats then, two or three times over.
     """
-    shard, group = draft.shard, draft.group
     regular_ms = settings.heartbeat_interval_ms(shard, group.group_id)
-    since_ms = draft.now_ms - group.assignment_timestamp_ms
+    since_ms = now_ms - group.assignment_timestamp_ms
     knows_topics = not member.regex or member.regex in group.resolved
     if knows_topics and is_settled(group, member) and not 0 <= since_ms < regular_ms:
         return regular_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ottla.coordination.groups.consumer import group_log, patterns, topics
@@ -128,14 +129,11 @@ def reconcile(
     has_changed = change is not Change.NOTHING
     if not has_changed and member.is_reconciled_to(group.target_epoch):
         return member
-    holders = group.holders
     goal = Goal(
         group.target_epoch,
         group.target(member.member_id),
         topics.topic_ids(draft.shard.image, group.topics_of(member)),
-        lambda topic_id, partition: (
-            holders.get((topic_id, partition), member.member_id) != member.member_id
-        ),
+        partial(group.is_held_by_other, member),
     )
     new = reconcile_member(member, goal, owned, has_subscription_changed=has_changed)
     if new != member:

@@ -39,12 +39,13 @@ def _update(draft: ConsumerDraft) -> None:
         name = draft.shard.settings.consumer_assignors[0]
     assignment = assignors.find(name)(_specification(group, draft.shard.image))
     for member_id in list(group.members):
+        share, before = assignment.get(member_id, {}), group.targets.get(member_id)
+        if share is before:
+            continue
         target = {
-            topic_id: tuple(partitions)
-            for topic_id, partitions in assignment.get(member_id, {}).items()
-            if partitions
+            topic_id: tuple(partitions) for topic_id, partitions in share.items() if partitions
         }
-        if target != group.target(member_id) or member_id not in group.targets:
+        if target != before:
             key = group_log.target_key(group.group_id, member_id)
             draft.emit(key, group_log.target_value(target))
     draft.emit(
