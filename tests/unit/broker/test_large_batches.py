@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ottla.records.compression import Codec
+from ottla.records.decode import decode_records
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
 from ottla.testing.simulation.client import SimulatedClient
@@ -66,6 +67,40 @@ def test_what_unpacks_to_a_lot_goes_to_a_thread_and_keeps_its_place(
             (0, offset) for offset in range(len(sizes))
         ]
         assert len(jobs) == 2
+
+    tell(story)
+
+
+def test_its_records_are_kept_while_others_use_the_receive_buffer(
+    tell: Callable[..., None], jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = SimulatedWorker.run
+
+    def take_long(
+        self: SimulatedWorker, work: Callable[[], Any], done: Callable[[Any], object]
+    ) -> None:
+        if "result_of_work" in getattr(work, "__qualname__", ""):
+            loop = asyncio.get_running_loop()
+            run(self, work, lambda result: loop.call_later(1, done, result))
+        else:
+            run(self, work, done)
+
+    monkeypatch.setattr(SimulatedWorker, "run", take_long)
+
+    async def story(broker: SimulatedBroker, client: SimulatedClient) -> None:
+        await broker.create_topic(client, "orders")
+        await broker.create_topic(client, "others")
+        other = await broker.connect()
+        asked = client.ask(request(idempotent(0, 20 * MIB)), 9)
+        await asyncio.sleep(0.5)
+        assert jobs
+        assert not asked.done()
+        assert (await broker.produce(other, "others", b"v" * 10_000)).error_code == 0
+        [produced] = (await asked).responses[0].partition_responses
+        assert produced.error_code == 0
+        log = broker.node.partitions.get("orders", 0).log
+        [record] = decode_records(log.read(0, MIB).read())
+        assert record.value == bytes(20 * MIB)
 
     tell(story)
 
