@@ -134,7 +134,8 @@ class ShardRuntime:
 
     def _perform(self, outcome: Outcome) -> Outcome:
         for record in outcome.records:
-            self.entries.append(LoggedRecord(record, outcome.producer))
+            # A log holds bytes and nothing else that the record may know.
+            self.entries.append(LoggedRecord(CoordinatorRecord(*record), outcome.producer))
             self.shard.replay(record, outcome.producer)
         for event in outcome.events:
             self.shard.apply(event)

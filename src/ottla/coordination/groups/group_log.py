@@ -35,6 +35,19 @@ class Change(NamedTuple):
     value: GroupRecordValue | None
 
 
+class WrittenRecord(CoordinatorRecord):
+    """A record just made, which still knows what it says: to replay it nothing is decoded."""
+
+    change: Change
+
+
+def written(key: GroupRecordKey, value: GroupRecordValue | None) -> WrittenRecord:
+    """The record of a change. Neither part may be changed afterwards."""
+    record = WrittenRecord(encode_key(key), None if value is None else encode_value(value))
+    record.change = Change(key, value)
+    return record
+
+
 def group_record(
     group: ClassicGroup,
     *,
@@ -87,8 +100,7 @@ def offset_record(
         expire_timestamp=-1 if expire_timestamp_ms is None else expire_timestamp_ms,
         topic_id=committed.topic_id or ZERO_UUID,
     )
-    key = OffsetCommitKey(group=group_id, topic=topic, partition=partition)
-    return CoordinatorRecord(encode_key(key), encode_value(value))
+    return written(OffsetCommitKey(group=group_id, topic=topic, partition=partition), value)
 
 
 def offset_tombstone(group_id: str, topic: str, partition: int) -> CoordinatorRecord:
@@ -103,6 +115,8 @@ def read_record(record: CoordinatorRecord) -> Change | SkippedRecord:
     Newer Kafka writes records of other kinds of groups into the same topic, and anybody allowed to
     may produce into it: what can't be read is skipped, never fatal.
     """
+    if isinstance(record, WrittenRecord):
+        return record.change
     try:
         key = decode_key(record.key)
         value = None if record.value is None else decode_value(key, record.value)

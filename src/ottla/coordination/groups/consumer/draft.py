@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from ottla.coordination.groups.consumer import group_log
 from ottla.coordination.groups.consumer.group import ConsumerGroup, MemberCalled, TopicsSeen
 from ottla.coordination.groups.consumer.member import ConsumerMember
+from ottla.coordination.groups.group_log import written
 from ottla.coordination.groups.timers import TimerKey, TimerKind, session_timer
-from ottla.coordination.outcome import CoordinatorRecord, Outcome
-from ottla.wire.group_records import GroupRecordKey, GroupRecordValue, encode_key, encode_value
+from ottla.coordination.outcome import Outcome
+from ottla.wire.group_records import GroupRecordKey, GroupRecordValue
 from ottla.wire.group_records.consumer import ConsumerGroupMetadataValue
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ class ConsumerDraft:
 
     def emit(self, key: GroupRecordKey, value: GroupRecordValue | None) -> None:
         """Adds a record to the outcome and lets it happen to the copy."""
-        data = None if value is None else encode_value(value)
-        self.outcome.records.append(CoordinatorRecord(encode_key(key), data))
+        self.outcome.records.append(written(key, value))
         self.group.replay(key, value)
 
     def put_subscription(self, member: ConsumerMember) -> None:
