@@ -245,11 +245,9 @@ class CopyDrill:
         copies: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
         consumer.assign([TopicPartition(TARGET, number, 0) for number in range(PARTITIONS)])
         ended: set[int] = set()
-        while len(ended) < PARTITIONS:
-            messages = consumer.consume(1000, timeout=30)
-            if not messages:
-                raise TimeoutError("the target can't be read to its end")
-            for message in messages:
+
+        def is_at_the_end() -> bool:
+            for message in consumer.consume(1000, timeout=0.1):
                 partition = message.partition()
                 if partition is None:
                     continue
@@ -257,5 +255,8 @@ class CopyDrill:
                     ended.add(partition)
                 else:
                     copies[partition].append(message.value() or b"")
+            return len(ended) == PARTITIONS
+
+        eventually(is_at_the_end, timeout_seconds=60, what="the end of the target")
         consumer.close()
         return copies
