@@ -1,0 +1,1 @@
+"""The client's cores: they decide what to do; time, randomness and IO are arguments."""
