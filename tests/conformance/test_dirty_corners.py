@@ -107,8 +107,8 @@ class Zombie:
         fields = self.identity | {"group_id": self._group}
         return int(ask(self._connection, 25, version, fields).error_code)
 
-    def commit_offset(self, version: int, offset: int) -> int:
-        """TxnOffsetCommit."""
+    def commit_offset(self, version: int, offset: int, **member: Any) -> int:
+        """TxnOffsetCommit, from version 3 on as a member of the group."""
         partition = {
             "partition_index": 0,
             "committed_offset": offset,
@@ -116,7 +116,7 @@ class Zombie:
             "committed_leader_epoch": -1,
         }
         topic = {"name": self.topic, "partitions": [partition]}
-        fields = self.identity | {"group_id": self._group, "topics": [topic]}
+        fields = self.identity | {"group_id": self._group, "topics": [topic]} | member
         answer = ask(self._connection, 28, version, fields)
         return int(answer.topics[0].partitions[0].error_code)
 
@@ -286,12 +286,14 @@ def classic_member(bootstrap: str, group: str) -> Iterator[Callable[..., Classic
 
 def test_commits_during_a_rebalance(
     connection: Connection,
+    zombie: Zombie,
     classic_member: Callable[..., ClassicMember],
-    new_topic: MakeTopic,
     group: str,
 ) -> None:
-    """Good until the member has joined again; after that it has to sync first."""
-    topic = new_topic()
+    """Good until the member has joined again; after that it has to sync first, though not for
+    transactions, of which the generation alone is asked (KIP-447)."""
+    topic = zombie.topic
+    assert zombie.end(3, commits=False) == E.NONE
     first, second = classic_member(), classic_member()
     first.send_join()
     assert first.joined() == E.NONE
@@ -308,6 +310,14 @@ def test_commits_during_a_rebalance(
     assert new > old
     assert first.commit(topic, 91, new) == E.REBALANCE_IN_PROGRESS
     assert first.commit(topic, 92, old) == E.ILLEGAL_GENERATION
+    eventually(lambda: zombie.add_offsets(3) == E.NONE, what="the next transaction")
+    late = {"member_id": first.member_id, "generation_id": old}
+    assert zombie.commit_offset(3, 93, **late) == E.ILLEGAL_GENERATION
+    stranger = {"member_id": "nobody", "generation_id": new}
+    assert zombie.commit_offset(3, 94, **stranger) == E.UNKNOWN_MEMBER_ID
+    known = {"member_id": first.member_id, "generation_id": new}
+    assert zombie.commit_offset(3, 95, **known) == E.NONE
+    assert zombie.end(3, commits=False) == E.NONE
     assert committed_offset(connection, group, topic, 0) == 2
     assert first.sync() == E.NONE
     assert second.sync() == E.NONE
