@@ -289,6 +289,22 @@ def test_what_was_learned_ends_with_the_settings(tell: Tell, short: list[bool]) 
     assert not any(short)
 
 
+def test_a_batch_that_is_too_large_is_refused_as_ever(tell: Tell, short: list[bool]) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        partition = broker.node.partitions.get("t", 0)
+        settings = partition.settings
+        log = settings.log._replace(max_message_bytes=500)
+        partition.reconfigure(settings._replace(log=log))
+        await broker.produce(client, "t", b"v")
+        produced = await broker.produce(client, "t", bytes(600))
+        assert produced.error_code == ErrorCode.MESSAGE_TOO_LARGE
+        assert (await broker.produce(client, "t", b"v")).base_offset == 1
+
+    tell(story)
+    assert short == [False, True]
+
+
 def test_a_connection_that_has_gone_is_not_answered(tell: Tell, short: list[bool]) -> None:
     async def story(broker: Any, client: Any) -> None:
         await broker.create_topic(client, "t")

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from ottla.log.config import LogConfig
-from ottla.log.errors import LogDirectoryFailed
+from ottla.log.errors import InvalidProducerEpoch, InvalidTransactionState, LogDirectoryFailed
+from ottla.log.indexes import MAX_RELATIVE_OFFSET
 from ottla.log.names import TopicPartition
-from ottla.log.partition_log import PartitionLog
+from ottla.log.partition_log import AppendOrigin, PartitionLog
 from ottla.log.rolling import is_roll_due, room_in
-from ottla.records.batch import iter_headers
+from ottla.records.batch import MAX_SEQUENCE, iter_headers
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
-from ottla.records.stamp import stamp_plain_batch
+from ottla.records.stamp import stamp, stamp_plain_batch
 from ottla.testing.memory_disk import MemoryDisk
 
 FOREVER_MS = 2**63 - 1
@@ -67,7 +68,8 @@ def state_of(log: PartitionLog) -> Any:
         for segment in log._segments
     ]
     producers = [(each.producer_id, each.batches) for each in log.producers]
-    return segments, producers, log.log_end_offset, log.producers.end_offset
+    epochs = [log.end_offset_for_epoch(epoch) for epoch in range(30)]
+    return segments, producers, epochs, log.log_end_offset, log.producers.end_offset
 
 
 @pytest.mark.parametrize("segment_ms", [1000, 10**9])
@@ -86,7 +88,7 @@ def test_both_ways_leave_the_same_log(
     chance = random.Random(5)
     short = sequence = timestamp_ms = leader_epoch = 0
     for _ in range(300):
-        timestamp_ms = max(-1, timestamp_ms + chance.choice((-50, 0, 1, 1, 20)))
+        timestamp_ms = max(-1, timestamp_ms + chance.choice((-50, 0, 1, 1, 120)))
         count = chance.choice((1, 1, 5))
         records = [Record(each, timestamp_ms, None, bytes(20)) for each in range(count)]
         producer: dict[str, Any] = {}
@@ -100,6 +102,67 @@ def test_both_ways_leave_the_same_log(
     assert state_of(in_short) == state_of(at_length)
     assert in_short.segment_count > 3
     assert short > 20
+
+
+def producing(epoch: int, sequence: int) -> bytearray:
+    records = [Record(0, 1, None, b"v")]
+    return bytearray(
+        encode_batch(records, producer_id=1, producer_epoch=epoch, base_sequence=sequence)
+    )
+
+
+def test_a_zombie_with_the_right_sequence_is_refused() -> None:
+    log = new_log(LogConfig())
+    append_at_length(log, producing(epoch=1, sequence=0), 0)
+    assert append_in_short(log, producing(epoch=1, sequence=1), 0)
+    with pytest.raises(InvalidProducerEpoch):
+        append_in_short(log, producing(epoch=0, sequence=2), 0)
+
+
+def test_a_plain_batch_amid_its_producers_transaction_is_refused() -> None:
+    log = new_log(LogConfig())
+    append_at_length(log, producing(epoch=0, sequence=0), 0)
+    records = [Record(0, 1, None, b"v")]
+    transactional = encode_batch(
+        records, producer_id=1, producer_epoch=0, base_sequence=1, is_transactional=True
+    )
+    guard = log.producers.verifications.begin(1, 0, 1, bumps_epochs=False, now_ms=NOW_MS)
+    batch = bytearray(transactional)
+    log.append(batch, list(iter_headers(batch)), leader_epoch=0, now_ms=NOW_MS, guard=guard)
+    with pytest.raises(InvalidTransactionState):
+        append_in_short(log, producing(epoch=0, sequence=2), 0)
+
+
+def test_a_sequence_begins_again_after_the_largest() -> None:
+    log = new_log(LogConfig())
+    append_at_length(log, producing(epoch=0, sequence=MAX_SEQUENCE - 1), 0)
+    assert append_in_short(log, producing(epoch=0, sequence=MAX_SEQUENCE), 0)
+    assert not append_in_short(log, producing(epoch=0, sequence=0), 0)
+    assert append_in_short(log, producing(epoch=0, sequence=1), 0)
+
+
+def test_a_segment_takes_no_more_offsets_than_its_index_can_express() -> None:
+    log = new_log(LogConfig())
+    append_at_length(log, bytearray(encode_batch([Record(0, 1, None, b"v")])), 0)
+    far = bytearray(encode_batch([Record(0, 1, None, b"v")]))
+    stamp(far, 0, MAX_RELATIVE_OFFSET, 0)
+    log.append(
+        far,
+        list(iter_headers(far)),
+        leader_epoch=0,
+        now_ms=NOW_MS,
+        origin=AppendOrigin.REPLICATION,
+    )
+    assert not append_in_short(log, bytearray(encode_batch([Record(0, 1, None, b"v")])), 0)
+    assert log.segment_count == 2
+
+
+def test_a_segment_covers_no_more_than_its_time() -> None:
+    log = new_log(LogConfig(segment_ms=1000))
+    for timestamp_ms, is_short in ((1000, False), (2000, True), (2001, False)):
+        batch = bytearray(encode_batch([Record(0, timestamp_ms, None, b"v")]))
+        assert append_in_short(log, batch, 0) is is_short
+    assert log.segment_count == 2
 
 
 def test_within_its_room_no_roll_is_due() -> None:
