@@ -169,10 +169,10 @@ class CopyDrill:
         """Kill the broker or a copier so often; then let them finish, and compare."""
         try:
             self._source.start()
-            for _ in range(kills):
+            for victim in self._victims(kills):
                 self._see_progress()
                 threading.Event().wait(self._random.random() ** 2 * _LONGEST_PAUSE_SECONDS)
-                self._kill_somebody()
+                self._kill(victim)
             self._see_progress()
             self._source.stop()
             self._eventually(self._is_copied, "the rest is copied")
@@ -181,13 +181,18 @@ class CopyDrill:
                 copier.close()
         self._compare()
 
-    def _kill_somebody(self) -> None:
-        if self._random.random() < _BROKER_KILLED:
-            self.kills["broker"] += 1
+    def _victims(self, kills: int) -> list[str]:
+        brokers = round(kills * _BROKER_KILLED)
+        victims = ["broker"] * brokers + ["copier"] * (kills - brokers)
+        self._random.shuffle(victims)
+        return victims
+
+    def _kill(self, victim: str) -> None:
+        self.kills[victim] += 1
+        if victim == "broker":
             self._broker.kill()
             self._broker.start()
         else:
-            self.kills["copier"] += 1
             self._random.choice(self._copiers).kill()
 
     def _see_progress(self) -> None:
