@@ -188,6 +188,8 @@ class ShardRuntime:
         limit_bytes = sys.maxsize if is_one_batch else self._max_batch_bytes
         now_ms = self._time.now_ms()
         guard = None if outcome.producer is None else outcome.producer.guard
+        # The end of a transaction's life, the expiry of offsets: whoever rests on it waits for it.
+        is_awaited = bool(outcome.replies or outcome.requests)
         try:
             for share in _batches(outcome.records, limit_bytes):
                 batch = memoryview(bytearray(_encode(share, now_ms, outcome.producer)))
@@ -197,6 +199,7 @@ class ShardRuntime:
                     now_ms=now_ms,
                     origin=AppendOrigin.COORDINATOR,
                     guard=cast("VerificationGuard | None", guard),
+                    is_awaited=is_awaited,
                 )
         except EXPECTED_ERRORS as error:
             if outcome.producer is not None and not isinstance(error, LogDirectoryFailed):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+# How long what nobody waits for may wait for a round that comes anyway.
+_UNAWAITED_S = 0.05
 # How many are asked for at the same time: more gained nothing, measured with 30 files on ext4.
 _LANES = 8
 
@@ -50,6 +52,8 @@ class GroupCommit:
         self._lanes_at_work = 0
         self._on_failure = on_failure
         self._dirty: dict[Partition, None] = {}
+        self._unawaited: dict[Partition, None] = {}
+        self._unawaited_timer: asyncio.TimerHandle | None = None
         self._in_flight = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -57,14 +61,29 @@ class GroupCommit:
     def request(self, partition: Partition) -> None:
         """Sync what the partition has appended so far, soon."""
         self._dirty[partition] = None
+        self._unawaited.pop(partition, None)
         if not self._in_flight:
             self._in_flight = True
             self._idle.clear()
             # After this iteration's reads: what arrives together is synced together.
             self._loop.call_soon(self._begin_round)
 
+    def request_later(self, partition: Partition) -> None:
+        """Sync what nobody waits for, with the partition's next `request` or after a moment."""
+        self._unawaited[partition] = None
+        if self._unawaited_timer is None:
+            self._unawaited_timer = self._loop.call_later(_UNAWAITED_S, self._request_unawaited)
+
+    def _request_unawaited(self) -> None:
+        if self._unawaited_timer is not None:
+            self._unawaited_timer.cancel()
+            self._unawaited_timer = None
+        for partition in list(self._unawaited):
+            self.request(partition)
+
     async def drain(self) -> None:
         """Wait until nothing is dirty and nothing is in flight."""
+        self._request_unawaited()
         await self._idle.wait()
 
     def stop(self) -> None:

@@ -41,6 +41,8 @@ class Partition:
 
     __slots__ = (
         "_commit",
+        "_commit_later",
+        "_has_unawaited",
         "_observers",
         "_transaction_observers",
         "_waiters",
@@ -65,11 +67,13 @@ class Partition:
         settings: TopicSettings,
         *,
         commit: Callable[[Partition], None] | None,
+        commit_later: Callable[[Partition], None] | None = None,
     ) -> None:
         """
         Args:
             commit: asks for a group commit; ``None`` where the operating system's page cache is
                 trusted (``log.flush.policy=os``).
+            commit_later: asks for one that need not be soon; ``None``: ``commit`` does.
         """
         self.name = name
         self.is_internal = is_internal(name.topic)
@@ -81,6 +85,9 @@ class Partition:
         self.failure: Exception | None = None
         self.high_watermark = log.log_end_offset if commit is None else log.flushed_offset
         self._commit = commit
+        self._commit_later = commit if commit_later is None else commit_later
+        # Whether something was appended since `_commit` was called last.
+        self._has_unawaited = False
         self._waiters: deque[tuple[int, WatermarkWaiter]] = deque()
         # In the order of their coming, which the addresses of a set would not keep.
         self._observers: dict[Callable[[Partition], None], None] = {}
@@ -114,11 +121,13 @@ class Partition:
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
         guard: VerificationGuard | None = None,
+        is_awaited: bool = True,
     ) -> Appended:
         """Append validated batches; the caller may then wait for the high watermark.
 
         Args:
             guard: of `begin_verification`, for a batch that begins a transaction.
+            is_awaited: whether the high watermark shall pass the batches soon.
 
         Raises:
             LogError: what the log refuses (sequence gap, fenced producer, …).
@@ -134,7 +143,11 @@ class Partition:
             origin=origin,
             guard=guard,
         )
-        self._appended()
+        if is_awaited or self._commit_later is None:
+            self._appended()
+        else:
+            self._has_unawaited = True
+            self._commit_later(self)
         return appended
 
     def append_next(self, buffer: memoryview, header: BatchHeader) -> bool:
@@ -231,6 +244,7 @@ class Partition:
 
     def _appended(self) -> None:
         if self._commit is not None:
+            self._has_unawaited = False
             self._commit(self)
         else:
             self._advance(self.log.log_end_offset)
@@ -255,7 +269,13 @@ class Partition:
             waiter.reached()
         elif self.failure is not None:
             waiter.failed(self.failure)
-        elif not self._waiters or self._waiters[-1][0] <= offset:
+        else:
+            self._park(offset, waiter)
+
+    def _park(self, offset: int, waiter: WatermarkWaiter) -> None:
+        if self._has_unawaited:
+            self._appended()
+        if not self._waiters or self._waiters[-1][0] <= offset:
             self._waiters.append((offset, waiter))
         else:
             # A retried batch waits for an offset below those already waited for.

@@ -273,6 +273,7 @@ class Partitions:
             described.leader_epoch,
             settings,
             commit=self._commit.request if self._commit is not None else None,
+            commit_later=self._commit.request_later if self._commit is not None else None,
         )
         partition.isr = described.isr
         partitions[index] = partition

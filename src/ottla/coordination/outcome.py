@@ -70,6 +70,9 @@ class Outcome:
     5. ``requests`` go to the shard's port at the same moment as the replies: what the world outside
        is asked to do because of what is now durable (write the markers of a transaction).
 
+    The records of an outcome without replies and requests become durable a moment later than
+    others, unless somebody comes to wait for them.
+
     Between `decide` and step 3 nothing else may be decided by the same shard.
     """
 

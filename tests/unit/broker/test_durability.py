@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.controller.create_topics import NewTopic, decide_create_topics
+from ottla.records.batch import read_header
+from ottla.records.encode import encode_batch
+from ottla.records.record import Record
 from ottla.testing.simulation.disk import SimulatedDisk
 from ottla.wire.api.k01_fetch import FetchRequest, PartitionToFetch, TopicToFetch
 from ottla.wire.api.k20_delete_topics import DeleteTopicsRequest
@@ -269,5 +273,54 @@ def test_a_round_syncs_its_partitions_side_by_side_and_ends_with_the_last(tell: 
         await asyncio.wait_for(commit.drain(), 5)
         assert rounds[0] == 3
         assert not commit._lanes_at_work
+
+    tell(story)
+
+
+def append_unawaited(partition: Any) -> int:
+    """The offset after a record that nobody waits for."""
+    batch = bytearray(encode_batch([Record(0, 0, None, b"v", ())]))
+    partition.append(memoryview(batch), [(0, read_header(batch))], now_ms=1_000, is_awaited=False)
+    end: int = partition.log.log_end_offset
+    return end
+
+
+def test_what_nobody_waits_for_is_durable_after_a_moment(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        partition = broker.node.partitions.get("t", 0)
+        end = append_unawaited(partition)
+        await asyncio.sleep(0.02)
+        assert partition.high_watermark < end, "it waits for company"
+        await asyncio.sleep(0.1)
+        assert partition.high_watermark == end
+
+    tell(story)
+
+
+def test_what_somebody_waits_for_after_all_is_durable_soon(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        partition = broker.node.partitions.get("t", 0)
+        end = append_unawaited(partition)
+        reached = asyncio.Event()
+        waiter = SimpleNamespace(reached=reached.set, failed=pytest.fail)
+        partition.when_reached(end, waiter)
+        await asyncio.wait_for(reached.wait(), 0.02)
+
+        append_unawaited(partition)
+        await asyncio.wait_for(broker.produce(client, "t", b"with it"), 0.04)
+        assert partition.high_watermark == end + 2
+
+    tell(story)
+
+
+def test_what_nobody_waits_for_does_not_miss_the_last_commit(tell: Tell) -> None:
+    async def story(broker: Any, client: Any) -> None:
+        await broker.create_topic(client, "t")
+        partition = broker.node.partitions.get("t", 0)
+        end = append_unawaited(partition)
+        await asyncio.wait_for(broker.node._commit.drain(), 0.02)
+        assert partition.high_watermark == end
 
     tell(story)
