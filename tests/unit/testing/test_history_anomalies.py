@@ -513,7 +513,16 @@ def test_what_another_member_read_may_be_committed(story: Story) -> None:
 def test_one_generation_with_two_owners(story: Story) -> None:
     for member in ("one", "two"):
         story.history.assign(member, [P], group="g", member=member, generation=4)
+    story.polled(process="one")
     assert story.kinds() == ["two-owners"]
+
+
+def test_an_owner_that_is_gone_when_another_has_its_partition_is_none(story: Story) -> None:
+    story.history.assign("one", [P], group="g", member="one", generation=4)
+    story.polled(process="one")
+    story.history.assign("two", [P], group="g", member="two", generation=4)
+    story.polled(process="two")
+    assert story.kinds() == []
 
 
 def test_a_partition_may_move_with_the_generation_or_within_a_static_member(story: Story) -> None:
@@ -530,6 +539,7 @@ def test_a_group_made_anew_begins_its_generations_again(story: Story) -> None:
     story.history.assign("two", [P], group="g", member="two", generation=1)
     assert story.kinds() == []
     story.history.assign("three", [P], group="g", member="three", generation=1)
+    story.polled(process="two")
     assert story.kinds() == ["two-owners"]
 
 

@@ -40,7 +40,11 @@ class _Owners:
 
 
 def check_owners(index: Index) -> Iterator[Anomaly]:
-    """In one generation a partition belongs to one member."""
+    """In one generation a partition belongs to one member.
+
+    An owner that does nothing any more once another has its partition is none: it has died, and
+    a group that died out begins its generations again.
+    """
     groups: dict[str, _Owners] = defaultdict(_Owners)
     for assign in index.assigns:
         if assign.group is None or assign.generation < 0:
@@ -49,7 +53,11 @@ def check_owners(index: Index) -> Iterator[Anomaly]:
         group.note(assign)
         for partition in assign.partitions:
             owner = group.owners.setdefault((assign.generation, partition), assign)
-            if owner.member != assign.member:
+            if owner.member == assign.member:
+                continue
+            if index.last_sign_of[owner.process] < assign.invoked:
+                group.owners[assign.generation, partition] = assign
+            else:
                 yield Anomaly(
                     AnomalyKind.TWO_OWNERS,
                     f"{assign.group} {assign.generation} {partition}",

@@ -116,8 +116,11 @@ class Index:
         """Of each record the first place it was known to be at."""
         self.at: dict[str, dict[int, tuple[str, Operation]]] = defaultdict(dict)
         """Of each partition and offset the first value known, and who said so."""
+        self.last_sign_of: dict[str, int] = {}
+        """Of each process the moment it began its last operation."""
         self._last_of_key: dict[tuple[str, str], int] = {}
         for operation in operations:
+            self.last_sign_of[operation.process] = operation.invoked
             self._sort_in(operation)
 
     def _sort_in(self, operation: Operation) -> None:
