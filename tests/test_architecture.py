@@ -33,7 +33,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 
 # Sans-IO rooms (or parts of one): no sockets, files, clocks, threads, randomness, logging.
-SANS_IO = ("wire", "records", "metadata", "coordination", "client/core")
+SANS_IO = (
+    "wire", "records", "metadata", "coordination", "client/core", "client/admin",
+    "client/configuration", "client/arguments.py", "client/enumerations.py",
+    "client/error_codes.py", "client/errors.py", "client/partitioners.py", "client/values.py",
+)  # fmt: skip
 BANNED_IN_SANS_IO = {
     "asyncio", "logging", "os", "pathlib", "random", "secrets", "selectors", "shutil", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
@@ -102,7 +106,7 @@ def test_sans_io_rooms_touch_no_outside_world(room: str) -> None:
     problems = []
     for path in _modules():
         relative = path.relative_to(SOURCE).as_posix()
-        if not relative.startswith(room + "/"):
+        if relative != room and not relative.startswith(room + "/"):
             continue
         allowed = IO_DRIVERS.get(relative, set())
         problems += [

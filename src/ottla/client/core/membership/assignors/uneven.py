@@ -1,8 +1,8 @@
 """Sharing among members that want different topics.
 
 An assignment is even when no member could get rid of a partition so that one with at least two
-fewer gets one more: by giving it away, or by giving it to a third which gives one of its own, and so
-on. Every such chain lowers the sum of the squared counts, so the search ends, at the lowest.
+fewer gets one more: by giving it away, or by giving it to a third which gives one of its own, and
+so on. Every such chain lowers the sum of the squared counts, so the search ends, at the lowest.
 """
 
 from __future__ import annotations
