@@ -7,6 +7,7 @@ import errno
 import pathlib
 import resource
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 
@@ -15,9 +16,13 @@ import pytest
 from ottla.broker.configuration import configuration_of
 from ottla.broker.node import BrokerNode, StartError
 from ottla.broker.open_files import max_connections_within, raise_open_file_limit
+from ottla.broker.opening import open_data
 from ottla.broker.start_errors import directory_error
 from ottla.log.errors import LogDirectoryFailed
 from ottla.metadata.topic_names import GROUP_METADATA_TOPIC
+from ottla.ports.disk import SystemDisk
+from ottla.ports.entropy import SystemEntropy
+from ottla.testing.process import COMMAND, BrokerProcess
 
 
 def start_error(settings: Mapping[str, str]) -> StartError:
@@ -83,6 +88,49 @@ def test_a_port_in_use_leaves_a_clean_directory(tmp_path: pathlib.Path) -> None:
     assert "Address already in use" in error.message
     assert "port 0" in error.hint
     assert (data / ".kafka_cleanshutdown").exists()
+
+
+def test_a_process_whose_port_is_taken_leaves_a_clean_directory_clean(
+    tmp_path: pathlib.Path,
+) -> None:
+    data = tmp_path / "data"
+    with BrokerProcess(data) as broker:
+        broker.stop()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [str(COMMAND), "broker", "--data", str(data), "--listen", address]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "Address already in use" in ended.stdout + ended.stderr
+    assert (data / ".kafka_cleanshutdown").exists()
+
+
+class FewFiles(SystemDisk):
+    """A disk on which a directory can't be used, for want of descriptors or of a working disk."""
+
+    def __init__(self, directory: pathlib.Path, number: int) -> None:
+        self._directory = str(directory)
+        self._number = number
+
+    def list_directory(self, path: str) -> list[str]:
+        if path == self._directory:
+            raise OSError(self._number, "refused", path)
+        return super().list_directory(path)
+
+
+def test_too_few_descriptors_take_no_directory_offline(tmp_path: pathlib.Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    settings = {"log.dirs": f"{first},{second}"}
+    configuration = configuration_of(settings, origin="test")
+    broken = open_data(configuration, FewFiles(second, errno.EIO), SystemEntropy(), now_ms=0)
+    assert list(broken.offline) == [str(second)]
+    asyncio.run(broken.store.close())
+    broken.abandon()
+    with pytest.raises(StartError) as raised:
+        open_data(configuration, FewFiles(second, errno.EMFILE), SystemEntropy(), now_ms=0)
+    assert "too many open files" in raised.value.message
 
 
 def test_metadata_in_another_directory_than_the_first(tmp_path: pathlib.Path) -> None:
