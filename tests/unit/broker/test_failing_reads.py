@@ -97,7 +97,7 @@ def test_sending_tells_a_failing_disk_from_a_peer_that_is_gone(
         ours, theirs = socket.socketpair()
         with ours, theirs:
             transport = AbortableTransport(ours)
-            sender = FileSender(transport, SocketRoom(), lambda: None)
+            sender = FileSender(transport, SocketRoom(), lambda: None)  # type: ignore[arg-type]
             sender.send([b"header", part])
             assert transport.was_aborted
             sender.close()
