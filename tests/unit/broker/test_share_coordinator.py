@@ -152,6 +152,32 @@ def test_the_state_of_deleted_topics_is_forgotten(tmp_path: pathlib.Path) -> Non
     with_broker(tmp_path, work)
 
 
+def test_a_shard_that_is_not_loaded_finds_deleted_topics_gone_when_it_is(
+    tmp_path: pathlib.Path,
+) -> None:
+    keys: list[SharePartitionKey] = []
+
+    async def work(node: BrokerNode) -> None:
+        keys.append(SharePartitionKey("g", await create_topic(node), 0))
+        await initialize(node, keys[0])
+
+    async def delete(node: BrokerNode) -> None:
+        await node.cluster.submit(
+            lambda image: decide_delete_topics(image, node.resolver, [TopicReference("orders")])
+        )
+        assert not list(node.share_groups.coordinator._shards.opened()), "nobody asked"
+
+    async def ask(node: BrokerNode) -> None:
+        other = SharePartitionKey("g", await create_topic(node), 0)
+        await initialize(node, other)
+        [shard] = node.share_groups.coordinator._shards.opened()
+        assert list(shard._core.states) == [other]  # type: ignore[attr-defined]
+
+    with_broker(tmp_path, work)
+    with_broker(tmp_path, delete)
+    with_broker(tmp_path, ask)
+
+
 def test_only_what_has_state_can_be_fetched(tmp_path: pathlib.Path) -> None:
     async def work(node: BrokerNode) -> None:
         key = SharePartitionKey("nobody", await create_topic(node), 0)

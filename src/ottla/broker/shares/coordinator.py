@@ -81,13 +81,14 @@ class ShareCoordinator:
         return answer
 
     def forget_topics(self, topic_ids: frozenset[UUID]) -> None:
-        """Topics are gone: so is the state of their share partitions."""
-        for index in range(self._shards.count):
+        """Topics are gone: so is the state of their share partitions. Shards that aren't loaded
+        find out when they are."""
+        for shard in self._shards.opened():
             try:
-                command = commands.TopicsDeleted(topic_ids)
-                self._shards.shard(index).submit_when_ready(command)
+                if shard.is_ready:
+                    shard.submit(commands.TopicsDeleted(topic_ids))
             except ProtocolError as error:
-                _logger.error("shard %d keeps state of deleted topics: %s", index, error)
+                _logger.error("%s keeps state of deleted topics: %s", shard.partition.name, error)
 
     def stop(self) -> None:
         """Stop all timers; nothing is decided any more."""
@@ -125,6 +126,9 @@ class ShareCoordinator:
         if self._pruning is None or self._pruning.done():
             self._pruning = self._loop.create_task(self.prune())
 
+    def _has_topic(self, topic_id: UUID) -> bool:
+        return self._broker.cluster.image.topic_by_id(topic_id) is not None
+
     def _open_shard(self, partition: Partition) -> ShardRuntime:
         config = self._broker.config
         settings = ShareStateSettings(
@@ -134,7 +138,7 @@ class ShareCoordinator:
         )
         return ShardRuntime(
             partition,
-            lambda: ShareStateShard(settings),
+            lambda: ShareStateShard(settings, self._has_topic),
             self._time,
             max_batch_bytes=_MAX_BATCH_BYTES,
         )

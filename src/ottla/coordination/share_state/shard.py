@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from ottla.coordination.outcome import (
     CoordinatorRecord,
@@ -60,10 +61,19 @@ class ShareStateSettings(NamedTuple):
 
 
 class ShareStateShard:
-    """The share coordinator for one partition of its topic."""
+    """The share coordinator for one partition of its topic.
 
-    def __init__(self, settings: ShareStateSettings | None = None) -> None:
+    Args:
+        has_topic: whether there is a topic of an id now; asked after a load.
+    """
+
+    def __init__(
+        self,
+        settings: ShareStateSettings | None = None,
+        has_topic: Callable[[UUID], bool] = lambda _: True,
+    ) -> None:
         self.settings = ShareStateSettings() if settings is None else settings
+        self._has_topic = has_topic
         self.states: dict[SharePartitionKey, ShareState] = {}
         self._replayed_count = 0
 
@@ -131,8 +141,12 @@ class ShareStateShard:
         return outcome
 
     def loaded(self, now_ms: int) -> Outcome:
-        """After the replay of the log: idle share partitions are looked for from now on."""
-        outcome = Outcome()
+        """After the replay of the log: the state of topics deleted since goes, and idle share
+        partitions are looked for from now on."""
+        outcome = Outcome(is_atomic=False)
+        outcome.records.extend(
+            tombstone(key) for key in self.states if not self._has_topic(key.topic_id)
+        )
         self._schedule(outcome, now_ms)
         return outcome
 
