@@ -305,7 +305,7 @@ def give_twice(history: History) -> bool:
             history.assign(
                 "n", each.partitions, group=GROUP, member="n", generation=each.generation
             )
-            history.poll(each.process, group=GROUP)
+            history.ok(history.poll(each.process, group=GROUP))
             return True
     return False
 

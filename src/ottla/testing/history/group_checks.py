@@ -42,8 +42,8 @@ class _Owners:
 def check_owners(index: Index) -> Iterator[Anomaly]:
     """In one generation a partition belongs to one member.
 
-    An owner that does nothing any more once another has its partition is none: it has died, and
-    a group that died out begins its generations again.
+    An owner that succeeds in nothing any more once another has its partition is none: it was
+    removed, and a group of which nobody was left begins its generations again.
     """
     groups: dict[str, _Owners] = defaultdict(_Owners)
     for assign in index.assigns:

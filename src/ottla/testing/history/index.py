@@ -117,10 +117,11 @@ class Index:
         self.at: dict[str, dict[int, tuple[str, Operation]]] = defaultdict(dict)
         """Of each partition and offset the first value known, and who said so."""
         self.last_sign_of: dict[str, int] = {}
-        """Of each process the moment it began its last operation."""
+        """Of each process the moment it began the last operation that succeeded."""
         self._last_of_key: dict[tuple[str, str], int] = {}
         for operation in operations:
-            self.last_sign_of[operation.process] = operation.invoked
+            if operation.is_ok:
+                self.last_sign_of[operation.process] = operation.invoked
             self._sort_in(operation)
 
     def _sort_in(self, operation: Operation) -> None:
