@@ -33,6 +33,7 @@ class _Sharing:
     ) -> None:
         self._topics = topics
         self._owners = owners
+        self._is_by_rack = is_by_rack
         self._racks = {m.member_id: m.rack if is_by_rack else None for m in members}
         self._subscribers = {
             topic: wanting
@@ -76,11 +77,13 @@ class _Sharing:
 
     def _emptiest(self, topic: str, partition: Partition | None = None) -> str:
         """The subscriber with the fewest partitions; with the partition, in a rack of it."""
+        if partition is None or not self._is_by_rack:
+            return min(self._subscribers[topic], key=self._counts.__getitem__)
         return min(
             self._subscribers[topic],
             key=lambda member_id: (
                 self._counts[member_id],
-                partition is not None and not self._matches(member_id, partition),
+                not self._matches(member_id, partition),
             ),
         )
 
