@@ -88,6 +88,8 @@ class GroupCommit:
 
     def stop(self) -> None:
         """End the threads; call ``drain`` first."""
+        if self._unawaited_timer is not None:
+            self._unawaited_timer.cancel()
         for lane in self._lanes:
             lane.stop(wait=True)
 
