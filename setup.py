@@ -18,6 +18,21 @@ EXTENSIONS = [
         ],
         extra_compile_args=["-O3"],
     ),
+    Extension(
+        "ottla.client._native",
+        ["src/ottla/client/_native.pyx"],
+        depends=[
+            "src/ottla/records/_native_format.pxi",
+            "src/ottla/records/_native_walk.pxi",
+            "src/ottla/client/_native_message.pxi",
+            "src/ottla/client/_native_partitioners.pxi",
+            "src/ottla/client/_native_batch.pxi",
+            "src/ottla/client/_native_accumulator.pxi",
+            "src/ottla/client/_native_cursor.pxi",
+        ],
+        include_dirs=["src/ottla/client", "src/ottla/records"],
+        extra_compile_args=["-O3"],
+    ),
 ]
 
 try:

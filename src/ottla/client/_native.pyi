@@ -1,0 +1,11 @@
+from ottla.client._reference import Accumulator as Accumulator
+from ottla.client._reference import Deliveries as Deliveries
+from ottla.client._reference import Message as Message
+from ottla.client._reference import MessageCursor as MessageCursor
+from ottla.client._reference import ProducerBase as ProducerBase
+from ottla.client._reference import ProducerBatch as ProducerBatch
+from ottla.client._reference import consistent as consistent
+from ottla.client._reference import fnv1a as fnv1a
+from ottla.client._reference import murmur2 as murmur2
+
+NAME: str

@@ -1,0 +1,27 @@
+"""The pure-Python twin of ``_native``: the same names, the same answers, slower.
+
+``backend`` chooses one of the two; nothing else imports either.
+"""
+
+from __future__ import annotations
+
+from ottla.client._reference_accumulator import Accumulator, ProducerBase
+from ottla.client._reference_batch import Deliveries, ProducerBatch
+from ottla.client._reference_cursor import MessageCursor
+from ottla.client._reference_message import Message
+from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
+
+__all__ = [
+    "NAME",
+    "Accumulator",
+    "Deliveries",
+    "Message",
+    "MessageCursor",
+    "ProducerBase",
+    "ProducerBatch",
+    "consistent",
+    "fnv1a",
+    "murmur2",
+]
+
+NAME = "python"

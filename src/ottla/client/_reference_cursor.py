@@ -1,0 +1,167 @@
+"""From fetched bytes to messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ottla.client._reference_message import Message
+from ottla.client.values import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
+from ottla.records import decode
+from ottla.records.batch import HEADER_SIZE_BYTES, MAGIC_POSITION, BatchHeader, read_header
+from ottla.records.control import ControlType, decode_control_key
+from ottla.records.crc import crc32c
+from ottla.records.errors import CorruptBatch, RecordsError, TruncatedBatch
+from ottla.records.record import BytesLike, Record
+
+_CRC_FROM = 21
+
+
+class MessageCursor:
+    """Hands out the messages of one partition's fetched bytes, one after the other.
+
+    What is not for the user is left out: records below ``position``, control records and, when
+    ``is_read_committed``, the records of ``aborted`` transactions. A partial last batch ends the
+    cursor quietly. What can't be read ends it with ``error``, after all messages before it.
+
+    Making the cursor checks and decompresses batches until they hold ``prepared_bytes``: that is
+    the engine's work. The rest happens in ``next`` and ``take``, one thread at a time.
+
+    Args:
+        topic: the topic, for the messages.
+        partition: the partition, for the messages.
+        buffer: what was fetched; must not change while the cursor lives.
+        position: offset of the first record to hand out.
+        aborted: (producer id, first offset) of aborted transactions, as fetched with the bytes.
+        is_read_committed: leave aborted transactions out.
+        check_crcs: whether to compare each batch's CRC.
+        max_decompressed_bytes: what one batch may decompress to.
+        prepared_bytes: how much to hold ready; the bytes fetched count.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        buffer: BytesLike,
+        position: int,
+        *,
+        aborted: Iterable[tuple[int, int]] = (),
+        is_read_committed: bool = False,
+        check_crcs: bool = False,
+        max_decompressed_bytes: int = 512 * 1024 * 1024,
+        prepared_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.position = position
+        """Offset of the next record; after the end, where to fetch next."""
+        self.error: RecordsError | None = None
+        """Why the cursor ended before its bytes did."""
+        self.buffered_bytes = len(buffer)
+        """What the cursor holds: the bytes fetched and those decompressed."""
+        self._buffer = memoryview(buffer)
+        self._aborted = sorted(aborted, key=lambda transaction: transaction[1])
+        self._aborting: set[int] = set()
+        self._is_read_committed = is_read_committed
+        self._check_crcs = check_crcs
+        self._max_decompressed_bytes = max_decompressed_bytes
+        self._scanned_bytes = 0
+        self._messages = self._read()
+
+    def __iter__(self) -> Iterator[Message[Any, Any]]:
+        return self
+
+    def __next__(self) -> Message[Any, Any]:
+        return next(self._messages)
+
+    def next(self) -> Message[Any, Any] | None:
+        """The next message, None at the end."""
+        return next(self._messages, None)
+
+    def take(self, limit: int) -> list[Message[Any, Any]]:
+        """At most ``limit`` messages; fewer only at the end."""
+        messages: list[Message[Any, Any]] = []
+        while len(messages) < limit and (message := self.next()) is not None:
+            messages.append(message)
+        return messages
+
+    def _read(self) -> Iterator[Message[Any, Any]]:
+        try:
+            while (header := self._next_header()) is not None:
+                for record in self._records(header):
+                    if record.offset >= self.position:
+                        self.position = record.offset + 1
+                        yield self._message(header, record)
+                self.position = max(self.position, header.next_offset)
+        except RecordsError as error:
+            self.error = error
+
+    def _next_header(self) -> BatchHeader | None:
+        """The header of the next whole batch, checked; the scan stands behind it then."""
+        start = self._scanned_bytes
+        if len(self._buffer) - start <= MAGIC_POSITION:
+            return None
+        try:
+            header = read_header(self._buffer, start)
+        except TruncatedBatch:
+            return None
+        if header.size_bytes > len(self._buffer) - start:
+            return None
+        if header.base_offset < 0 or header.last_offset_delta < 0 or header.next_offset >= 2**63:
+            raise CorruptBatch(
+                f"Offsets from {header.base_offset}, {header.last_offset_delta} more"
+            )
+        self._scanned_bytes += header.size_bytes
+        if header.next_offset > self.position and self._check_crcs:
+            computed = crc32c(self._buffer[start + _CRC_FROM : self._scanned_bytes])
+            if computed != header.crc:
+                raise CorruptBatch(
+                    f"CRC-32C is {computed:#010x}, the batch says {header.crc:#010x}"
+                )
+        return header
+
+    def _records(self, header: BatchHeader) -> list[Record]:
+        if header.next_offset <= self.position or self._is_skipped(header):
+            return []
+        return self._decoded(header)
+
+    def _decoded(self, header: BatchHeader) -> list[Record]:
+        return decode.decode_records(
+            self._buffer,
+            self._scanned_bytes - header.size_bytes,
+            verify_crc=False,
+            max_decompressed_bytes=self._max_decompressed_bytes,
+        )
+
+    def _is_skipped(self, header: BatchHeader) -> bool:
+        if self._is_read_committed:
+            while self._aborted and self._aborted[0][1] <= header.last_offset:
+                self._aborting.add(self._aborted.pop(0)[0])
+            if header.producer_id in self._aborting:
+                if not header.is_control:
+                    return header.is_transactional
+                if self._is_abort_marker(header):
+                    self._aborting.discard(header.producer_id)
+        return header.is_control
+
+    def _is_abort_marker(self, header: BatchHeader) -> bool:
+        if header.is_compressed or header.size_bytes == HEADER_SIZE_BYTES:
+            return False
+        try:
+            return decode_control_key(self._decoded(header)[0].key) is ControlType.ABORT
+        except (RecordsError, IndexError):
+            return False
+
+    def _message(self, header: BatchHeader, record: Record) -> Message[Any, Any]:
+        kind = TIMESTAMP_LOG_APPEND_TIME if header.is_log_append_time else TIMESTAMP_CREATE_TIME
+        return Message(
+            self.topic,
+            self.partition,
+            record.offset,
+            record.key,
+            record.value,
+            list(record.headers) or None,
+            timestamp=(kind, record.timestamp_ms),
+            leader_epoch=header.partition_leader_epoch,
+        )

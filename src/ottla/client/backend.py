@@ -1,0 +1,23 @@
+"""The one switch between the client's native data path and its pure-Python twin.
+
+Modules of the room call ``backend.active.<name>`` at run time, so that a test can run the same code
+on either twin.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+__all__ = ["NAME", "active"]
+
+if TYPE_CHECKING or os.environ.get("OTTLA_PURE_PYTHON") == "1":
+    from ottla.client import _reference as active
+else:
+    try:
+        from ottla.client import _native as active
+    except ImportError:
+        from ottla.client import _reference as active
+
+NAME: str = active.NAME
+"""``"native"`` or ``"python"``: what this process runs on."""
