@@ -125,8 +125,26 @@ def confluent_copier(settings: Settings) -> None:
 
 
 def kafka_python_copier(settings: Settings) -> None:
-    from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata
+    from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata
     from kafka.errors import KafkaError
+
+    class Membership(ConsumerRebalanceListener):
+        """Whether the assignment is the generation's.
+
+        kafka-python 3.0 hands out records of the old assignment, and already tells the new
+        generation for them, while it joins the group again: no coordinator could refuse those.
+        """
+
+        is_settled = False
+        is_new = True
+
+        def on_partitions_revoked(self, revoked: Any) -> None:
+            self.is_settled = False
+
+        def on_partitions_assigned(self, assigned: Any) -> None:
+            self.is_settled = self.is_new = True
+
+    membership = Membership()
 
     consumer = KafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
@@ -161,6 +179,10 @@ def kafka_python_copier(settings: Settings) -> None:
         producer.send_offsets_to_transaction(positions, consumer.group_metadata())
         producer.commit_transaction()
 
+    def rewind() -> None:
+        for partition in consumer.assignment():
+            consumer.seek(partition, consumer.committed(partition) or 0)
+
     # kafka-python 3.0 forgets a transactional request if the connection to the coordinator fails
     # just before it is sent, and waits for ever. SIGALRM ends the process, and another follows.
     signal.alarm(STUCK_SECONDS)
@@ -168,19 +190,22 @@ def kafka_python_copier(settings: Settings) -> None:
     signal.alarm(0)
     # Leading its group before it knows the topics, it may assign nothing and leave it so.
     consumer.partitions_for_topic(settings.source)
-    consumer.subscribe([settings.source])
+    consumer.subscribe([settings.source], listener=membership)
     while True:
         batches = consumer.poll(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
-        if not batches:
+        if not membership.is_settled:
             continue
         signal.alarm(STUCK_SECONDS)
         try:
-            copy(batches)
+            if membership.is_new:
+                membership.is_new = False
+                rewind()
+            elif batches:
+                copy(batches)
         except KafkaError:
             # A fatal one makes the abort fail, which ends the process.
             producer.abort_transaction()
-            for partition in consumer.assignment():
-                consumer.seek(partition, consumer.committed(partition) or 0)
+            rewind()
         signal.alarm(0)
 
 
