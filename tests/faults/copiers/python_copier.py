@@ -124,17 +124,43 @@ def confluent_copier(settings: Settings) -> None:
             rewind()
 
 
-def kafka_python_copier(settings: Settings) -> None:
-    from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata
-    from kafka.errors import KafkaError
+def kafka_python_clients(settings: Settings) -> tuple[Any, Any]:
+    """kafka-python's consumer and producer."""
+    from kafka import KafkaConsumer, KafkaProducer
+
+    quick: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "reconnect_backoff_ms": 10,
+        "reconnect_backoff_max_ms": 100,
+    }
+    consumer = KafkaConsumer(
+        group_id=settings.group,
+        group_instance_id=settings.instance_id,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=300,
+        **quick,
+    )
+    producer = KafkaProducer(
+        transactional_id=settings.transactional_id,
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        linger_ms=1,
+        **quick,
+    )
+    return consumer, producer
+
+
+def watch_membership(consumer: Any, topic: str) -> Any:
+    """Subscribes; what comes back tells whether the assignment is the generation's.
+
+    kafka-python 3.0 hands out records of the old assignment, and already tells the new generation
+    for them, while it joins the group again: no coordinator could refuse those.
+    """
+    from kafka import ConsumerRebalanceListener
 
     class Membership(ConsumerRebalanceListener):
-        """Whether the assignment is the generation's.
-
-        kafka-python 3.0 hands out records of the old assignment, and already tells the new
-        generation for them, while it joins the group again: no coordinator could refuse those.
-        """
-
         is_settled = False
         is_new = True
 
@@ -145,27 +171,17 @@ def kafka_python_copier(settings: Settings) -> None:
             self.is_settled = self.is_new = True
 
     membership = Membership()
+    # Leading its group before it knows the topics, it may assign nothing and leave it so.
+    consumer.partitions_for_topic(topic)
+    consumer.subscribe([topic], listener=membership)
+    return membership
 
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers,
-        group_id=settings.group,
-        group_instance_id=settings.instance_id,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=300,
-        reconnect_backoff_ms=10,
-        reconnect_backoff_max_ms=100,
-    )
-    producer = KafkaProducer(
-        bootstrap_servers=settings.bootstrap_servers,
-        transactional_id=settings.transactional_id,
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        linger_ms=1,
-        reconnect_backoff_ms=10,
-        reconnect_backoff_max_ms=100,
-    )
+
+def kafka_python_copier(settings: Settings) -> None:
+    from kafka import OffsetAndMetadata
+    from kafka.errors import KafkaError
+
+    consumer, producer = kafka_python_clients(settings)
 
     def copy(batches: dict[Any, list[Any]]) -> None:
         producer.begin_transaction()
@@ -188,9 +204,7 @@ def kafka_python_copier(settings: Settings) -> None:
     signal.alarm(STUCK_SECONDS)
     producer.init_transactions()
     signal.alarm(0)
-    # Leading its group before it knows the topics, it may assign nothing and leave it so.
-    consumer.partitions_for_topic(settings.source)
-    consumer.subscribe([settings.source], listener=membership)
+    membership = watch_membership(consumer, settings.source)
     while True:
         batches = consumer.poll(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         if not membership.is_settled:
