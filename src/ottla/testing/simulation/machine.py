@@ -76,12 +76,17 @@ class Machine:
     def lose_power_soon_after_sync(self, path: str, delay_s: float) -> None:
         """A moment after a file was synced whose path contains ``path``: what was promised then has
         perhaps been told, and what follows from it is not done."""
-        disk = self.disk
+        disk, process = self.disk, self._process
+
+        def lose_power() -> None:
+            # Whoever planned it waits for the end of this life, not of the next.
+            if self._process is process:
+                self.lose_power()
 
         def watch(operation: str, synced: str) -> None:
             if operation == "sync" and path in synced:
                 disk.on_operation = None
-                self.world.loop.call_later(delay_s, self.lose_power, context=Context())
+                self.world.loop.call_later(delay_s, lose_power, context=Context())
 
         disk.on_operation = watch
 
@@ -128,7 +133,6 @@ class Machine:
         """``kill -9``: what was written is there, synced or not."""
         if self.is_up:
             self.world.trace.note("broker", "is killed")
-            self.disk.on_operation = None
             self.disk.release_locks()
             self._end()
 
@@ -146,6 +150,7 @@ class Machine:
 
     def _end(self) -> None:
         assert self._process is not None
+        self.disk.on_operation = None
         self.world.network.crash(BROKER_HOST)
         self.world.loop.kill(self._process)
         self._died.set()
