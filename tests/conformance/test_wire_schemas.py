@@ -93,6 +93,11 @@ def _default(definition: Definition) -> object:
     return float(stated or 0) if type_ == "float64" else int(str(stated or 0), 0)
 
 
+def _versions(field: Definition) -> range:
+    """The versions that have a field; one that is tagged in all of them states only that."""
+    return parse_versions(field.get("versions") or field["taggedVersions"])
+
+
 class Comparison:
     """Collects what differs between a declaration and Kafka's definition of it."""
 
@@ -126,7 +131,7 @@ class Comparison:
     def _compare_structs(
         self, schema: Schema, theirs: list[Definition], version: int, flexible: bool, where: str
     ) -> None:
-        present = [field for field in theirs if version in parse_versions(field["versions"])]
+        present = [field for field in theirs if version in _versions(field)]
         ours = [field for field in schema.fields if version in field.versions]
         names = [_snake(field["name"]) for field in present]
         self._expect(f"{where} v{version} fields", [field.name for field in ours], names)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -99,3 +100,5 @@ def test_the_command_counts_many_and_fails_with_a_bug(capsys: pytest.CaptureFixt
     bug = ["--bug", "two-owners-of-a-partition"]
     assert main(["--seeds", "2", "--processes", "1", *bug]) == 1
     assert "two-owners" in capsys.readouterr().out
+    # Silenced only while they play.
+    assert logging.getLogger("ottla").isEnabledFor(logging.ERROR)

@@ -63,13 +63,16 @@ def _play_one(seed: int, bug: PlantedBug | None, history_file: str | None) -> in
 
 
 def _summary(seed: int, bug_name: str | None) -> tuple[int, str | None]:
-    """In a process of its own: how many operations, and what is wrong."""
+    """How many operations, and what is wrong."""
     # What a broker says of its own crashes is nothing to look at thousands of times.
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         result = play(seed, PLANTED_BUGS[bug_name] if bug_name else None)
     except Exception as error:
         return 0, f"seed {seed}: the simulation failed: {error!r}"
+    finally:
+        logging.disable(before)
     return len(result.history), None if result.is_clean else str(result)
 
 
