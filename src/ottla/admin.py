@@ -1,0 +1,109 @@
+"""The admin client's names, as in ``confluent_kafka.admin``."""
+
+from __future__ import annotations
+
+from ottla.client.admin.acls import AclBinding, AclBindingFilter
+from ottla.client.admin.clusters import (
+    BrokerMetadata,
+    ClusterMetadata,
+    DescribeClusterResult,
+    GroupMember,
+    GroupMetadata,
+    PartitionMetadata,
+    TopicMetadata,
+)
+from ottla.client.admin.configs import ConfigEntry, ConfigResource
+from ottla.client.admin.groups import (
+    ConsumerGroupDescription,
+    ConsumerGroupListing,
+    ListConsumerGroupsResult,
+    MemberAssignment,
+    MemberDescription,
+)
+from ottla.client.admin.offsets import DeletedRecords, ListOffsetsResultInfo, OffsetSpec
+from ottla.client.admin.scram import (
+    ScramCredentialInfo,
+    UserScramCredentialAlteration,
+    UserScramCredentialDeletion,
+    UserScramCredentialsDescription,
+    UserScramCredentialUpsertion,
+)
+from ottla.client.admin.topics import NewPartitions, NewTopic, TopicDescription
+from ottla.client.enumerations import (
+    AclOperation,
+    AclPermissionType,
+    AlterConfigOpType,
+    ConfigSource,
+    ResourcePatternType,
+    ResourceType,
+    ScramMechanism,
+)
+from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.values import OFFSET_INVALID
+
+CONFIG_SOURCE_UNKNOWN_CONFIG: int = ConfigSource.UNKNOWN_CONFIG.value
+CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG: int = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
+CONFIG_SOURCE_DYNAMIC_BROKER_CONFIG: int = ConfigSource.DYNAMIC_BROKER_CONFIG.value
+CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER_CONFIG: int = ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG.value
+CONFIG_SOURCE_STATIC_BROKER_CONFIG: int = ConfigSource.STATIC_BROKER_CONFIG.value
+CONFIG_SOURCE_DEFAULT_CONFIG: int = ConfigSource.DEFAULT_CONFIG.value
+CONFIG_SOURCE_GROUP_CONFIG: int = ConfigSource.GROUP_CONFIG.value
+RESOURCE_UNKNOWN: int = ResourceType.UNKNOWN.value
+RESOURCE_ANY: int = ResourceType.ANY.value
+RESOURCE_TOPIC: int = ResourceType.TOPIC.value
+RESOURCE_GROUP: int = ResourceType.GROUP.value
+RESOURCE_BROKER: int = ResourceType.BROKER.value
+RESOURCE_TRANSACTIONAL_ID: int = ResourceType.TRANSACTIONAL_ID.value
+
+__all__ = [
+    "CONFIG_SOURCE_DEFAULT_CONFIG",
+    "CONFIG_SOURCE_DYNAMIC_BROKER_CONFIG",
+    "CONFIG_SOURCE_DYNAMIC_DEFAULT_BROKER_CONFIG",
+    "CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG",
+    "CONFIG_SOURCE_GROUP_CONFIG",
+    "CONFIG_SOURCE_STATIC_BROKER_CONFIG",
+    "CONFIG_SOURCE_UNKNOWN_CONFIG",
+    "OFFSET_INVALID",
+    "RESOURCE_ANY",
+    "RESOURCE_BROKER",
+    "RESOURCE_GROUP",
+    "RESOURCE_TOPIC",
+    "RESOURCE_TRANSACTIONAL_ID",
+    "RESOURCE_UNKNOWN",
+    "AclBinding",
+    "AclBindingFilter",
+    "AclOperation",
+    "AclPermissionType",
+    "AlterConfigOpType",
+    "BrokerMetadata",
+    "ClusterMetadata",
+    "ConfigEntry",
+    "ConfigResource",
+    "ConfigSource",
+    "ConsumerGroupDescription",
+    "ConsumerGroupListing",
+    "DeletedRecords",
+    "DescribeClusterResult",
+    "GroupMember",
+    "GroupMetadata",
+    "KafkaError",
+    "KafkaException",
+    "ListConsumerGroupsResult",
+    "ListOffsetsResultInfo",
+    "MemberAssignment",
+    "MemberDescription",
+    "NewPartitions",
+    "NewTopic",
+    "OffsetSpec",
+    "PartitionMetadata",
+    "ResourcePatternType",
+    "ResourceType",
+    "ScramCredentialInfo",
+    "ScramMechanism",
+    "TopicDescription",
+    "TopicMetadata",
+    "UserScramCredentialAlteration",
+    "UserScramCredentialDeletion",
+    "UserScramCredentialUpsertion",
+    "UserScramCredentialsDescription",
+]

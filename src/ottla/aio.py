@@ -1,0 +1,25 @@
+"""The asyncio client: native to the running loop, with no thread of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+_MODULE_OF: dict[str, str] = {}
+
+if not TYPE_CHECKING:
+    __all__ = [*_MODULE_OF]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'ottla.aio' has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
