@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 SANS_IO = (
     "wire", "records", "metadata", "coordination", "client/core", "client/admin",
     "client/configuration", "client/arguments.py", "client/enumerations.py",
-    "client/error_codes.py", "client/errors.py", "client/partitioners.py", "client/values.py",
+    "client/error_codes.py", "client/errors.py", "client/ordering.py", "client/partitioners.py",
+    "client/values.py",
 )  # fmt: skip
 BANNED_IN_SANS_IO = {
     "asyncio", "logging", "os", "pathlib", "random", "secrets", "selectors", "shutil", "signal",

@@ -7,6 +7,7 @@ from typing import SupportsIndex
 
 from ottla.client.arguments import int32, int64, text
 from ottla.client.errors import KafkaError
+from ottla.client.ordering import OrderedByKey
 
 # Logical offsets.
 OFFSET_BEGINNING = -2
@@ -20,7 +21,7 @@ TIMESTAMP_CREATE_TIME = 1
 TIMESTAMP_LOG_APPEND_TIME = 2
 
 
-class TopicPartition:
+class TopicPartition(OrderedByKey):
     """A partition of a topic, with an offset and what happened to it where that matters.
 
     Equality, order and hash look at topic and partition only. Compared with anything that is no
@@ -100,29 +101,6 @@ class TopicPartition:
 
     def _key(self) -> tuple[bytes, int]:
         return self._topic.encode(), self._partition
-
-    def _other_key(self, other: object) -> tuple[bytes, int]:
-        if not isinstance(other, TopicPartition):
-            raise NotImplementedError
-        return other._key()
-
-    def __eq__(self, other: object) -> bool:
-        return self._key() == self._other_key(other)
-
-    def __ne__(self, other: object) -> bool:
-        return self._key() != self._other_key(other)
-
-    def __lt__(self, other: TopicPartition) -> bool:
-        return self._key() < self._other_key(other)
-
-    def __le__(self, other: TopicPartition) -> bool:
-        return self._key() <= self._other_key(other)
-
-    def __gt__(self, other: TopicPartition) -> bool:
-        return self._key() > self._other_key(other)
-
-    def __ge__(self, other: TopicPartition) -> bool:
-        return self._key() >= self._other_key(other)
 
 
 def partition_result(

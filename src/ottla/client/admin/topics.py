@@ -8,12 +8,13 @@ from typing import SupportsIndex
 from ottla.client.admin.acls import authorized
 from ottla.client.arguments import int32, text
 from ottla.client.enumerations import AclOperation
+from ottla.client.ordering import OrderedByKey
 from ottla.client.values import TopicPartitionInfo, Uuid
 
 ReplicaAssignment = Sequence[Sequence[int]]
 
 
-class NewTopic:
+class NewTopic(OrderedByKey):
     """A topic for ``create_topics``.
 
     Equality, order and hash look at the name and the number of partitions; compared with anything
@@ -61,31 +62,8 @@ class NewTopic:
     def _key(self) -> tuple[str, int]:
         return self._topic, self.num_partitions
 
-    def _other_key(self, other: object) -> tuple[str, int]:
-        if not isinstance(other, NewTopic):
-            raise NotImplementedError
-        return other._key()
 
-    def __eq__(self, other: object) -> bool:
-        return self._key() == self._other_key(other)
-
-    def __ne__(self, other: object) -> bool:
-        return self._key() != self._other_key(other)
-
-    def __lt__(self, other: NewTopic) -> bool:
-        return self._key() < self._other_key(other)
-
-    def __le__(self, other: NewTopic) -> bool:
-        return self._key() <= self._other_key(other)
-
-    def __gt__(self, other: NewTopic) -> bool:
-        return self._key() > self._other_key(other)
-
-    def __ge__(self, other: NewTopic) -> bool:
-        return self._key() >= self._other_key(other)
-
-
-class NewPartitions:
+class NewPartitions(OrderedByKey):
     """More partitions of a topic, for ``create_partitions``.
 
     Equality, order and hash look at the name and the count, with the same ``NotImplementedError``
@@ -122,29 +100,6 @@ class NewPartitions:
 
     def _key(self) -> tuple[str, int]:
         return self._topic, self.new_total_count
-
-    def _other_key(self, other: object) -> tuple[str, int]:
-        if not isinstance(other, NewPartitions):
-            raise NotImplementedError
-        return other._key()
-
-    def __eq__(self, other: object) -> bool:
-        return self._key() == self._other_key(other)
-
-    def __ne__(self, other: object) -> bool:
-        return self._key() != self._other_key(other)
-
-    def __lt__(self, other: NewPartitions) -> bool:
-        return self._key() < self._other_key(other)
-
-    def __le__(self, other: NewPartitions) -> bool:
-        return self._key() <= self._other_key(other)
-
-    def __gt__(self, other: NewPartitions) -> bool:
-        return self._key() > self._other_key(other)
-
-    def __ge__(self, other: NewPartitions) -> bool:
-        return self._key() >= self._other_key(other)
 
 
 class TopicDescription:
