@@ -8,6 +8,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
+import java.security.Permission;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -16,6 +17,9 @@ import org.apache.kafka.common.utils.Exit;
 /**
  * Runs the main methods of Kafka's command-line tools, unmodified, one after the other in this JVM,
  * because starting a JVM for each costs more than the tools do.
+ *
+ * <p>What a tool exits with is trapped where it asks Kafka's own Exit, and, for those that leave it
+ * to argparse4j, by a security manager (-Djava.security.manager=allow, up to Java 23).
  *
  * <p>Each line at stdin is {"main": class, "arguments": [...], "stdin": base64}; each line at stdout
  * is {"status": exit status, "stdout": base64, "stderr": base64}.
@@ -38,7 +42,27 @@ public final class ToolServer {
         }
     }
 
+    /** Allows everything but the end of the JVM. */
+    private static final class NoExit extends SecurityManager {
+        @Override
+        public void checkPermission(Permission permission) {
+        }
+
+        @Override
+        public void checkExit(int status) {
+            throw new Exited(status);
+        }
+    }
+
+    @SuppressWarnings("removal")
+    private static void trapSystemExit() {
+        if ("allow".equals(System.getProperty("java.security.manager"))) {
+            System.setSecurityManager(new NoExit());
+        }
+    }
+
     public static void main(String[] arguments) throws Exception {
+        trapSystemExit();
         PrintStream answers = System.out;
         BufferedReader requests = new BufferedReader(new InputStreamReader(System.in));
         Exit.setExitProcedure((status, message) -> {
