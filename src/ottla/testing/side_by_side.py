@@ -112,9 +112,15 @@ class Run:
     def consumer(self, settings: Mapping[str, Any] | None = None) -> Any:
         """A Consumer on the broker with a group of its own, closed when the run ends.
 
-        It starts at the beginning and commits nothing by itself, unless told otherwise.
+        It starts at the beginning, commits nothing by itself and waits only a moment for more
+        messages than there are, unless told otherwise.
         """
-        ours = {"group.id": "", "auto.offset.reset": "earliest", "enable.auto.commit": False}
+        ours = {
+            "group.id": "",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 20,
+        }
         settings = {**ours, **(settings or {})}
         settings["group.id"] = settings["group.id"] or self.name("group")
         made = self.kafka.Consumer(self._settings(settings))
@@ -235,7 +241,11 @@ class Run:
             return str(value)
         if isinstance(value, str):
             return self.text(value)
-        if value is None or isinstance(value, bool | int | float | bytes):
+        if isinstance(value, bytes):
+            return self.text(value.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
+        if value is None or isinstance(value, bool | int | float):
             return value
         return self._described_container(value)
 
@@ -320,7 +330,6 @@ def _described_partition(run: Run, partition: Any) -> tuple[Any, ...]:
 def _described_message(run: Run, message: Any) -> dict[str, Any]:
     kind, timestamp_ms = message.timestamp()
     is_recent = abs(time.time() * 1000 - timestamp_ms) < _RECENT_MS
-    latency = message.latency()
     return {
         "topic": run.describe(message.topic()),
         "partition": message.partition(),
@@ -329,7 +338,7 @@ def _described_message(run: Run, message: Any) -> dict[str, Any]:
         "value": run.describe(message.value()),
         "headers": run.describe(message.headers()),
         "timestamp": (kind, "now" if is_recent else timestamp_ms),
-        "latency": latency is None or "a time",
+        "latency": None if message.latency() is None else "a time",
         "leader epoch": message.leader_epoch(),
         "error": run.describe(message.error()),
     }
