@@ -17,8 +17,9 @@ the engine. The consumer drives it, and is a ``MembershipListener``::
     subscribe(names) / unsubscribe()                # names that begin with ^ are patterns
     applied()                                       # the last on_assign / _revoke / _lost is done
     polled()                                        # only needed while `awaits_poll`
-    last_poll_ms                                    # any thread sets it in every poll
-    commit_failed(error_code)                       # of OffsetCommit
+    last_poll_ms                                    # any thread sets it: infinity while it polls,
+                                                    # the engine's time when that is over
+    commit_failed(error_code, sent_as)              # of OffsetCommit, and the metadata it said
     metadata, assignment, rebalance_protocol, is_lost, awaits_poll   # as below; any thread reads
     await close(timeout_ms)                         # on_revoke is still told and waited for
 """
@@ -75,17 +76,19 @@ class Request(NamedTuple):
         tag: to be given back with the answer.
         target: whom to ask.
         message: the request, or what makes it for the version that is spoken with the broker.
-        timeout_ms: how long to wait for the answer.
+        answer: the class of the answer.
+        timeout_ms: how long to wait for it.
         at_least: the oldest version that can say it.
-        api_key: of which API the request is.
+        overtakes: it must not wait for the answers to earlier requests.
     """
 
     tag: int
     target: Target
-    api_key: int
     message: Message | Callable[[int], Message]
+    answer: type[Message]
     timeout_ms: float
     at_least: int = 0
+    overtakes: bool = False
 
 
 class Assign(NamedTuple):
@@ -184,7 +187,7 @@ class Membership(Protocol):
         """Give up everything, and leave the group unless the member is static (KIP-345)."""
 
     def polled(self, now_ms: float) -> None:
-        """The application polled then (``max.poll.interval.ms``)."""
+        """The application polled then (``max.poll.interval.ms``), or is polling (infinity)."""
 
     def applied(self, now_ms: float) -> None:
         """The consumer and its application have done what the last event asked for."""
@@ -192,8 +195,14 @@ class Membership(Protocol):
     def metadata_changed(self, cluster: ClusterView, now_ms: float) -> None:
         """The view of the cluster was refreshed."""
 
-    def commit_failed(self, error_code: int, now_ms: float) -> None:
-        """OffsetCommit was refused; some errors tell that the membership is not what it was."""
+    def commit_failed(self, error_code: int, sent_as: GroupMetadata, now_ms: float) -> None:
+        """OffsetCommit was refused; some errors tell that the membership is not what it was.
+
+        Args:
+            error_code: the broker's code.
+            sent_as: who the consumer was when it asked: what is out of date is ignored.
+            now_ms: the time.
+        """
 
     def plan(self, now_ms: float) -> list[Request]:
         """What to ask now. Each request counts as asked, once."""
