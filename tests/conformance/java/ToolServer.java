@@ -9,6 +9,8 @@ import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
 import java.security.Permission;
+import java.security.Policy;
+import java.security.ProtectionDomain;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -54,9 +56,18 @@ public final class ToolServer {
         }
     }
 
+    /** JMX looks at the policy, not at the manager. */
+    private static final class AllowAll extends Policy {
+        @Override
+        public boolean implies(ProtectionDomain domain, Permission permission) {
+            return true;
+        }
+    }
+
     @SuppressWarnings("removal")
     private static void trapSystemExit() {
         if ("allow".equals(System.getProperty("java.security.manager"))) {
+            Policy.setPolicy(new AllowAll());
             System.setSecurityManager(new NoExit());
         }
     }

@@ -1,0 +1,187 @@
+"""The cluster as a tool asks it: Kafka's requests and answers, over our client's engine.
+
+Kafka's tools use more of the protocol than the public AdminClient offers (reassignments, quotas,
+features, transactions, share groups), so they ask in the protocol's own terms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from ottla.cli.kafka.errors import KafkaFailure
+from ottla.cli.kafka.failures import ToolFailure
+from ottla.cli.kafka.options import Options
+from ottla.cli.kafka.properties import for_our_client, load
+from ottla.client.configuration.build import configure_admin
+from ottla.client.engine.engine import Engine
+from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, KeyType, Target
+from ottla.client.errors import KafkaError, KafkaException
+from ottla.wire.apis import declaration
+from ottla.wire.declare import Message
+from ottla.wire.errors import ErrorCode
+
+Result = TypeVar("Result")
+DEFAULT_TIMEOUT_MS = 60_000
+_WORTH_ANOTHER_TRY = {
+    ErrorCode.NOT_COORDINATOR,
+    ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    ErrorCode.LEADER_NOT_AVAILABLE,
+    ErrorCode.NOT_CONTROLLER,
+    ErrorCode.REPLICA_NOT_AVAILABLE,
+}
+_RETRY_SECONDS = 0.1
+
+
+class Unreachable(Exception):  # noqa: N818 - a state of the cluster, told as such
+    """No broker answered in time; the text says which, and why if that is known."""
+
+
+class Cluster:
+    """Asks a cluster.
+
+    Args:
+        engine: started, of this loop.
+        timeout_ms: how long any answer may take.
+    """
+
+    def __init__(self, engine: Engine, timeout_ms: float = DEFAULT_TIMEOUT_MS) -> None:
+        self.engine = engine
+        self.timeout_ms = timeout_ms
+
+    async def ask(
+        self,
+        request: Message,
+        target: Target = ANY,
+        *,
+        at_least: int = 0,
+        at_most: int | None = None,
+    ) -> Any:
+        """The answer to a request, whatever errors it holds.
+
+        Raises:
+            Unreachable: there is no answer in time.
+            KafkaFailure: the broker doesn't speak a version that can say this.
+        """
+        if request.API_KEY is None:
+            raise TypeError(f"{type(request).__name__} is no request")
+        answer = declaration(request.API_KEY)[1]
+        try:
+            return await self.engine.ask(
+                target,
+                request,
+                answer,
+                timeout_ms=self.timeout_ms,
+                at_least=at_least,
+                at_most=at_most,
+            )
+        except KafkaException as failure:
+            raise _told(failure.args[0]) from failure
+
+    async def ask_coordinator(
+        self,
+        group_id: str,
+        request: Message,
+        error_of: Callable[[Any], int],
+        *,
+        key_type: KeyType = KeyType.GROUP,
+        at_least: int = 0,
+        at_most: int | None = None,
+    ) -> Any:
+        """As ``ask`` of a coordinator, once more where it is just moving or loading.
+
+        Args:
+            group_id: the group or transactional id.
+            request: what to ask.
+            error_of: the error code in an answer that tells whether the right broker answered.
+            key_type: what kind of coordinator.
+            at_least: the first version that can say this.
+            at_most: the last one.
+        """
+        target = Coordinator(key_type, group_id)
+        deadline = self.engine.now_ms() + self.timeout_ms
+        while True:
+            answer = await self.ask(request, target, at_least=at_least, at_most=at_most)
+            code = error_of(answer)
+            if code not in _WORTH_ANOTHER_TRY or self.engine.now_ms() > deadline:
+                return answer
+            if code != ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+                self.engine.forget_coordinator(target)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+def _told(error: KafkaError) -> Exception:
+    if error.code() == KafkaError._UNSUPPORTED_FEATURE:
+        return KafkaFailure(ErrorCode.UNSUPPORTED_VERSION, error.str())
+    if error.code() > 0:
+        return KafkaFailure(error.code(), error.str())
+    return Unreachable(error.str())
+
+
+def settings(options: Options, config_option: str = "command-config") -> dict[str, str]:
+    """What the client is configured with: the file of ``--command-config``, then the server."""
+    entries = load(options.text(config_option)) if options.has(config_option) else {}
+    if options.has("bootstrap-server"):
+        entries["bootstrap.servers"] = options.text("bootstrap-server")
+    return entries
+
+
+def ask_cluster(
+    entries: Mapping[str, str],
+    work: Callable[[Cluster], Awaitable[Result]],
+    *,
+    timeout_ms: float = DEFAULT_TIMEOUT_MS,
+) -> Result:
+    """Connect, do the work, disconnect.
+
+    Args:
+        entries: configuration as for Java's admin client.
+        work: what asks.
+        timeout_ms: how long each answer may take.
+
+    Raises:
+        ToolFailure: the configuration is wrong, or no broker can be reached.
+    """
+    given = dict(entries)
+    timeout_ms = float(given.get("default.api.timeout.ms", timeout_ms))
+    given.pop("request.timeout.ms", None)
+    try:
+        configuration = configure_admin((for_our_client(given),), {})
+    except (KafkaException, TypeError, ValueError) as failure:
+        raise ToolFailure(str(failure.args[0])) from None
+
+    async def whole() -> Result:
+        engine = Engine(configuration, "admin", call_user=_ignore)
+        engine.start()
+        try:
+            return await work(Cluster(engine, timeout_ms))
+        finally:
+            await engine.close()
+
+    try:
+        return asyncio.run(whole())
+    except Unreachable as failure:
+        servers = given.get("bootstrap.servers", "")
+        raise ToolFailure(
+            f"Timed out waiting for a node assignment: {failure}",
+            f"No broker answered at {servers}. Is it running, and is that the address it listens "
+            "on? 'ottla doctor' looks closer.",
+        ) from None
+
+
+def _ignore(*_: object) -> None:
+    """Errors on the way are told by whoever waits for the answer, once."""
+
+
+async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:
+    """The results of things done at the same time, in the order they were given."""
+    return list(await asyncio.gather(*work))
+
+
+__all__ = [
+    "ANY", "CONTROLLER", "Cluster", "Coordinator", "KeyType", "Unreachable", "ask_cluster",
+    "in_order", "settings",
+]  # fmt: skip

@@ -1,0 +1,179 @@
+"""Kafka's command-line tools beside ours: both run with the same words, and what they said.
+
+One JVM (``tests/conformance/java/ToolServer.java``) runs any number of Java's tools; ours run in
+this process.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Final, NamedTuple
+
+from ottla.testing.apache_kafka import PEERS_DIRECTORY, QUICK_START_FLAGS, java_command
+
+_TOOLS: Final = "org.apache.kafka.tools."
+JAVA_TOOLS: Final = {
+    "kafka-acls": f"{_TOOLS}AclCommand",
+    "kafka-broker-api-versions": f"{_TOOLS}BrokerApiVersionsCommand",
+    "kafka-client-metrics": f"{_TOOLS}ClientMetricsCommand",
+    "kafka-cluster": f"{_TOOLS}ClusterTool",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-console-consumer": f"{_TOOLS}consumer.ConsoleConsumer",
+    "kafka-console-producer": f"{_TOOLS}ConsoleProducer",
+    "kafka-console-share-consumer": f"{_TOOLS}consumer.ConsoleShareConsumer",
+    "kafka-consumer-groups": f"{_TOOLS}consumer.group.ConsumerGroupCommand",
+    "kafka-consumer-perf-test": f"{_TOOLS}ConsumerPerformance",
+    "kafka-delegation-tokens": f"{_TOOLS}DelegationTokenCommand",
+    "kafka-delete-records": f"{_TOOLS}DeleteRecordsCommand",
+    "kafka-dump-log": f"{_TOOLS}DumpLogSegments",
+    "kafka-e2e-latency": f"{_TOOLS}EndToEndLatency",
+    "kafka-features": f"{_TOOLS}FeatureCommand",
+    "kafka-get-offsets": f"{_TOOLS}GetOffsetShell",
+    "kafka-groups": f"{_TOOLS}GroupsCommand",
+    "kafka-leader-election": f"{_TOOLS}LeaderElectionCommand",
+    "kafka-log-dirs": f"{_TOOLS}LogDirsCommand",
+    "kafka-metadata-quorum": f"{_TOOLS}MetadataQuorumCommand",
+    "kafka-producer-perf-test": f"{_TOOLS}ProducerPerformance",
+    "kafka-reassign-partitions": f"{_TOOLS}reassign.ReassignPartitionsCommand",
+    "kafka-share-groups": f"{_TOOLS}consumer.group.ShareGroupCommand",
+    "kafka-storage": "kafka.tools.StorageTool",
+    "kafka-topics": f"{_TOOLS}TopicCommand",
+    "kafka-transactions": f"{_TOOLS}TransactionsCommand",
+    "kafka-verifiable-consumer": f"{_TOOLS}VerifiableConsumer",
+    "kafka-verifiable-producer": f"{_TOOLS}VerifiableProducer",
+}
+"""Command -> main class, in Apache Kafka 4.3."""
+
+
+class Outcome(NamedTuple):
+    """What a tool did: its exit code and what it printed."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class JavaTools:
+    """The JVM that runs Java's tools, one after another."""
+
+    def __init__(self) -> None:
+        command = java_command(
+            "ToolServer",
+            extra_classpath=[PEERS_DIRECTORY / "java-classes"],
+            jvm_flags=(*QUICK_START_FLAGS, "-Djava.security.manager=allow"),
+        )
+        self._process = subprocess.Popen(  # noqa: S603 - the command is built above
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def run(self, name: str, words: Sequence[str], stdin: bytes = b"") -> Outcome:
+        """Run the tool of that command."""
+        request = {
+            "main": JAVA_TOOLS[name],
+            "arguments": list(words),
+            "stdin": base64.b64encode(stdin).decode(),
+        }
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the JVM has no pipes")
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        stdout, stderr = (
+            base64.b64decode(answer[name]).decode(errors="replace") for name in ("stdout", "stderr")
+        )
+        return Outcome(answer["status"], stdout, stderr)
+
+    def close(self) -> None:
+        """End the JVM."""
+        self._process.kill()
+        self._process.communicate()
+
+    def __enter__(self) -> JavaTools:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Pipe(io.TextIOWrapper):
+    """Standard input or output in memory, bytes included."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = io.BytesIO(data)
+        super().__init__(self.data, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+    @property
+    def text(self) -> str:
+        self.flush()
+        return self.data.getvalue().decode(errors="replace")
+
+
+def run_ours(name: str, words: Sequence[str], stdin: bytes = b"") -> Outcome:
+    """Run our tool of that name in this process."""
+    from ottla.cli.kafka.entry import run
+
+    stdout, stderr = _Pipe(), _Pipe()
+    with _standard_input(_Pipe(stdin)), contextlib.redirect_stdout(stdout):
+        with contextlib.redirect_stderr(stderr):
+            try:
+                status = run(name, words)
+            except SystemExit as ended:
+                status = ended.code if isinstance(ended.code, int) else 1
+        return Outcome(status, stdout.text, stderr.text)
+
+
+@contextlib.contextmanager
+def _standard_input(stream: io.TextIOWrapper) -> Iterator[None]:
+    before, sys.stdin = sys.stdin, stream
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
+_STACK = re.compile(
+    r"^\s+at \S+|^\s*\.\.\. \d+ (more|common frames omitted)"
+    r"|^Caused by: |^\S*Exited: exit \d+|^exit \d+$|^\tSuppressed: "
+)
+_EXCEPTION = re.compile(r"^(?:[a-z]+\.)+(?:\w+\$)?\w+(?:Exception|Error|Failure)(?:: |$)")
+_WARNING = re.compile(r"^WARNING: .*(SecurityManager|setSecurityManager|ToolServer)")
+_TABLE = re.compile(r"^Option( \(\* = required\))? +Description *$|^-{6,} +-{6,} *$")
+
+
+def comparable(text: str) -> list[str]:
+    """The lines of an output without what differs by nature: stack traces, the classes of
+    exceptions in front of their messages, spaces at the ends, the table of options."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if _TABLE.match(line) or line.startswith(("--", "* --")):
+            break
+        if _STACK.match(line) or _WARNING.match(line) or line.startswith("hint: "):
+            continue
+        while found := _EXCEPTION.match(line):
+            line = line[found.end() :]
+        line = re.sub(r"[ \t]+$", "", line)
+        if line and (not lines or lines[-1] != line):
+            lines.append(line)
+    return lines
+
+
+def options_shown(text: str) -> set[str]:
+    """The names of the long options that a help text shows."""
+    return set(re.findall(r"(?:^|[\s\[(|])(--[a-z][\w.-]*)", text, re.MULTILINE))
