@@ -54,7 +54,7 @@ def test_every_length_and_every_byte(name: str) -> None:
         (b"abc", 0), (b"abc", -1), (b"abc", 2**31), (b"abc", "x"), (b"abc", None), (b"abc", 2.0),
         (b"abc",), (), (b"abc", 1, 2),
     ],
-    ids=str,
+    ids=lambda arguments: "-".join(type(each).__name__ for each in arguments) or "none",
 )  # fmt: skip
 def test_bad_arguments_are_refused_alike(name: str, arguments: tuple[object, ...]) -> None:
     refusals = []
