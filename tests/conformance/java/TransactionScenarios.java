@@ -116,7 +116,7 @@ public final class TransactionScenarios {
                 producer.send(new ProducerRecord<>(topic, 0, "k", story));
                 producer.send(new ProducerRecord<>(topic, 1, "k", story));
                 if (story.endsWith("commit")) {
-                    producer.commitTransaction();
+                    commit(producer);
                 } else {
                     producer.flush();
                     producer.abortTransaction();
@@ -136,7 +136,7 @@ public final class TransactionScenarios {
             for (int number = 0; number < 60; number++) {
                 producer.beginTransaction();
                 producer.send(new ProducerRecord<>(topic, number % 3, "k", "v" + number));
-                producer.commitTransaction();
+                commit(producer);
                 if (number % 3 == 0) {
                     wanted.add("v" + number);
                 }
@@ -149,7 +149,7 @@ public final class TransactionScenarios {
         try (KafkaProducer<String, String> producer = producer(name(), Map.of())) {
             producer.initTransactions();
             producer.beginTransaction();
-            producer.commitTransaction();
+            commit(producer);
             producer.beginTransaction();
             producer.abortTransaction();
         }
@@ -176,7 +176,7 @@ public final class TransactionScenarios {
             });
             second.beginTransaction();
             second.send(new ProducerRecord<>(topic, 0, "k", "of the second"));
-            second.commitTransaction();
+            commit(second);
         }
         equal(List.of("of the second"), committed(topic, 0, 1));
     }
@@ -197,7 +197,7 @@ public final class TransactionScenarios {
             other.initTransactions();
             other.beginTransaction();
             other.send(new ProducerRecord<>(topic, 0, "k", "in time"));
-            other.commitTransaction();
+            commit(other);
         }
         equal(List.of("in time"), committed(topic, 0, 1));
     }
@@ -212,7 +212,7 @@ public final class TransactionScenarios {
             for (int number = 0; number < 30; number++) {
                 producer.send(new ProducerRecord<>(from, 0, "k", "v" + number));
             }
-            producer.commitTransaction();
+            commit(producer);
         }
         try (KafkaProducer<String, String> producer = producer(name(), Map.of());
                 KafkaConsumer<String, String> consumer = consumer("read_committed", group)) {
@@ -235,7 +235,7 @@ public final class TransactionScenarios {
                     copied++;
                 }
                 producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata());
-                producer.commitTransaction();
+                commit(producer);
             }
             TopicPartition source = new TopicPartition(from, 0);
             equal(30L, consumer.committed(Set.of(source)).get(source).offset());
@@ -257,7 +257,7 @@ public final class TransactionScenarios {
                 producer.sendOffsetsToTransaction(
                     Map.of(partition, new OffsetAndMetadata(offset)), metadata);
                 if (isCommit) {
-                    producer.commitTransaction();
+                    commit(producer);
                 } else {
                     producer.abortTransaction();
                 }
@@ -293,7 +293,7 @@ public final class TransactionScenarios {
             ProducerState active = activeProducer(topic);
             equal(described.producerId(), active.producerId());
             check(active.currentTransactionStartOffset().isPresent(), "no open transaction");
-            producer.commitTransaction();
+            commit(producer);
             eventually(() -> equal(TransactionState.COMPLETE_COMMIT, describe(id).state()));
             equal(Set.of(), describe(id).topicPartitions());
         }
@@ -318,7 +318,7 @@ public final class TransactionScenarios {
             other.initTransactions();
             other.beginTransaction();
             other.send(new ProducerRecord<>(topic, 0, "k", "after"));
-            other.commitTransaction();
+            commit(other);
         }
         equal(List.of("after"), committed(topic, 0, 1));
     }
@@ -333,6 +333,16 @@ public final class TransactionScenarios {
             admin.fenceProducers(List.of(id)).all().get();
             fails(KafkaException.class, producer::commitTransaction);
         }
+    }
+
+    /**
+     * Kafka's sender thread asks whether batches are incomplete, and only then takes the next request
+     * off its queue: records sent and committed between the two are overtaken by their own EndTxn,
+     * which from transaction.version 2 on finds no transaction. So what was sent is waited for.
+     */
+    private static void commit(KafkaProducer<String, String> producer) {
+        producer.flush();
+        producer.commitTransaction();
     }
 
     private TransactionDescription describe(String id) throws Exception {
