@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 NATIVE := $(wildcard src/ottla/*/*.pyx)
 DATA ?= ottla-data
 SEEDS ?= 10000
+# Processes that share the tests; each may run a broker and an Apache Kafka of its own (1 GiB).
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install up test test-fast test-pure simulate lint bench peers clean
@@ -26,14 +29,14 @@ $(STAMP): pyproject.toml setup.py $(NATIVE)
 up: install ## Start everything there is (today: the broker) on the data in DATA=ottla-data
 	@exec $(BIN)/ottla up --data $(DATA)
 
-test: install peers ## Run the whole suite
-	$(BIN)/python -m pytest
+test: install peers ## Run the whole suite, in WORKERS=2 processes
+	$(PYTEST)
 
 test-fast: install ## Run the suite without the slow tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-pure: install ## Run the unit tests on the pure-Python twin of the accelerator
-	OTTLA_PURE_PYTHON=1 $(BIN)/python -m pytest tests/unit
+	OTTLA_PURE_PYTHON=1 $(PYTEST) tests/unit
 
 simulate: install ## Play SEEDS=10000 histories of clients and a crashing broker, and judge each
 	$(BIN)/python -m ottla.testing.simulate --seeds $(SEEDS)
