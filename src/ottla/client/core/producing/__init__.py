@@ -1,0 +1,1 @@
+"""The producer's decisions: what to send, when again, and what became of it."""
