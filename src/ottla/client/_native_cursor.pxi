@@ -15,15 +15,36 @@ cdef class _ReadableBatch:
     cdef int64_t next_offset
 
 
+cdef enum:
+    SOUND = 0
+    BAD_HEADER = 1
+    BAD_OFFSETS = 2
+    BAD_CRC = 3
+
+
+cdef struct Survey:
+    Py_ssize_t end  # of the sound batches
+    int fault  # what is wrong with the next one
+    uint32_t crc
+    int32_t end_epoch
+    int64_t end_offset
+    int64_t record_count
+
+
 cdef class MessageCursor:
     cdef readonly str topic
     cdef readonly int32_t partition
     cdef readonly int64_t position
+    cdef readonly int64_t consumed
+    cdef readonly int32_t consumed_epoch
+    cdef readonly int64_t end_offset
+    cdef readonly int32_t end_epoch
+    cdef readonly int64_t record_count
     cdef readonly object error
     cdef readonly int64_t buffered_bytes
     cdef Py_buffer _view
-    cdef bint _has_view, _is_scanned, _is_read_committed, _checks_crcs
-    cdef Py_ssize_t _scanned_bytes, _max_decompressed_bytes
+    cdef bint _has_view, _is_scanned, _is_read_committed
+    cdef Py_ssize_t _scanned_bytes, _sound_bytes, _max_decompressed_bytes
     cdef list _aborted  # (producer id, first offset) by offset, the nearest last
     cdef set _aborting  # producers in whose aborted transactions the scan stands
     cdef list _readable
@@ -51,16 +72,20 @@ cdef class MessageCursor:
         self.topic = topic
         self.partition = partition
         self.position = position
+        self.consumed = NO_OFFSET
+        self.consumed_epoch = -1
         self._skipped_to = position
         self._is_read_committed = is_read_committed
-        self._checks_crcs = check_crcs
         self._max_decompressed_bytes = max_decompressed_bytes
         self._aborted = sorted(aborted, key=_first_offset, reverse=True)
         self._aborting = set()
         self._readable = []
         self.buffered_bytes = self._view.len
+        self._survey(check_crcs)
         while not self._is_scanned and self.buffered_bytes <= prepared_bytes:
             self._scan()
+        if self._is_scanned and self._skipped_to < self.end_offset:
+            self.end_offset = self._skipped_to
 
     def __dealloc__(self):
         if self._has_view:
@@ -111,7 +136,8 @@ cdef class MessageCursor:
             offset = batch.header.base_offset + _zigzag32(fields.raw_offset_delta)
             if offset < self.position:
                 continue
-            self.position = offset + 1
+            self.consumed = self.position = offset + 1
+            self.consumed_epoch = batch.header.partition_leader_epoch
             return self._message(batch, offset, &fields)
 
     cdef inline Message _message(self, _ReadableBatch batch, int64_t offset, Fields* fields):
@@ -164,40 +190,40 @@ cdef class MessageCursor:
         self._is_scanned = True
         return 0
 
+    cdef int _survey(self, bint check_crcs) except -1:
+        """Look at every batch from outside: how far they are whole and sound, and what they hold."""
+        cdef const uint8_t* data = <const uint8_t*>self._view.buf
+        cdef Survey survey
+        cdef bint is_checked_here = check_crcs and not _HAS_FAST_CRC
+        if self._view.len < _RELEASE_GIL_BYTES or is_checked_here:
+            _look_at_batches(data, self._view.len, self.position, check_crcs, &survey)
+        else:
+            with nogil:
+                _look_at_batches(data, self._view.len, self.position, check_crcs, &survey)
+        self._sound_bytes = survey.end
+        self.end_offset = survey.end_offset
+        self.end_epoch = survey.end_epoch
+        self.record_count = survey.record_count
+        if survey.fault != SOUND:
+            try:
+                _raise_fault(data + survey.end, self._view.len - survey.end, &survey)
+            except RecordsError as error:
+                self.error = error
+        return 0
+
     cdef int _scan_batch(self) except -1:
         cdef const uint8_t* start = <const uint8_t*>self._view.buf + self._scanned_bytes
-        cdef Py_ssize_t available = self._view.len - self._scanned_bytes
         cdef Py_ssize_t size_bytes
         cdef Header header
         cdef int64_t next_offset
-        if available <= _MAGIC_POSITION:
-            self._is_scanned = True
-            return 0
-        if start[_MAGIC_POSITION] != MAGIC:
-            _raise_bad_header(start, available)
-        if available < _HEADER_SIZE_BYTES:
+        if self._scanned_bytes >= self._sound_bytes:
             self._is_scanned = True
             return 0
         _load_header(start, &header)
         size_bytes = <Py_ssize_t>header.batch_length_bytes + _LENGTH_OVERHEAD_BYTES
-        if size_bytes < _HEADER_SIZE_BYTES:
-            _raise_bad_header(start, available)
-        if size_bytes > available:
-            self._is_scanned = True
-            return 0
-        if (
-            header.base_offset < 0
-            or header.last_offset_delta < 0
-            or header.base_offset > INT64_MAX - header.last_offset_delta - 1
-        ):
-            raise CorruptBatch(
-                f"Offsets from {header.base_offset}, {header.last_offset_delta} more"
-            )
         next_offset = header.base_offset + header.last_offset_delta + 1
         self._scanned_bytes += size_bytes
         if next_offset > self._skipped_to:
-            if self._checks_crcs:
-                _check_crc(start, size_bytes, header.crc)
             self._add_batch(start, size_bytes, &header, next_offset)
             self._skipped_to = next_offset
         return 0
@@ -278,19 +304,88 @@ cdef bint _is_abort_marker(const Header* header, const uint8_t* position, const 
     )
 
 
-cdef int _raise_bad_header(const uint8_t* start, Py_ssize_t available) except -1:
+cdef void _look_at_batches(
+    const uint8_t* data, Py_ssize_t size, int64_t position, bint check_crcs, Survey* survey
+) noexcept nogil:
+    """Look at all whole batches until one is not sound; those before the position don't count."""
+    cdef const uint8_t* start
+    cdef Py_ssize_t batch_bytes, available
+    cdef Header header
+    cdef int64_t next_offset
+    survey.end = 0
+    survey.fault = SOUND
+    survey.crc = 0
+    survey.end_offset = position
+    survey.end_epoch = -1
+    survey.record_count = 0
+    while True:
+        start = data + survey.end
+        available = size - survey.end
+        if available <= _MAGIC_POSITION:
+            return
+        if start[_MAGIC_POSITION] != MAGIC:
+            survey.fault = BAD_HEADER
+            return
+        if available < _HEADER_SIZE_BYTES:
+            return
+        _load_header(start, &header)
+        batch_bytes = <Py_ssize_t>header.batch_length_bytes + _LENGTH_OVERHEAD_BYTES
+        if batch_bytes < _HEADER_SIZE_BYTES:
+            survey.fault = BAD_HEADER
+            return
+        if batch_bytes > available:
+            return
+        if (
+            header.base_offset < 0
+            or header.last_offset_delta < 0
+            or header.base_offset > INT64_MAX - header.last_offset_delta - 1
+        ):
+            survey.fault = BAD_OFFSETS
+            return
+        next_offset = header.base_offset + header.last_offset_delta + 1
+        if next_offset > survey.end_offset:
+            if check_crcs and not _is_crc_right(start, batch_bytes, header.crc, &survey.crc):
+                survey.fault = BAD_CRC
+                return
+            survey.end_offset = next_offset
+            survey.end_epoch = header.partition_leader_epoch
+            if header.record_count > 0 and not header.attributes & CONTROL_FLAG:
+                # What a batch says of itself may be wrong; it can't hold more than it has offsets.
+                survey.record_count += min(
+                    <int64_t>header.record_count, <int64_t>header.last_offset_delta + 1
+                )
+        survey.end += batch_bytes
+
+
+cdef bint _is_crc_right(
+    const uint8_t* start, Py_ssize_t batch_bytes, uint32_t stated, uint32_t* computed
+) noexcept nogil:
+    if _HAS_FAST_CRC:
+        computed[0] = ottla_crc32c(
+            0, start + _ATTRIBUTES_POSITION, batch_bytes - _ATTRIBUTES_POSITION
+        )
+    else:
+        with gil:
+            computed[0] = portable_crc32c(
+                PyBytes_FromStringAndSize(
+                    <const char*>start + _ATTRIBUTES_POSITION, batch_bytes - _ATTRIBUTES_POSITION
+                )
+            )
+    return computed[0] == stated
+
+
+cdef int _raise_fault(
+    const uint8_t* start, Py_ssize_t available, const Survey* survey
+) except -1:
+    cdef Header header
     cdef Py_ssize_t size = available if available < _HEADER_SIZE_BYTES else _HEADER_SIZE_BYTES
-    read_header(PyBytes_FromStringAndSize(<const char*>start, size), 0)
-    raise CorruptBatch("Invalid batch header")
-
-
-cdef int _check_crc(const uint8_t* start, Py_ssize_t size_bytes, uint32_t stated) except -1:
-    cdef uint32_t computed = _crc_of(
-        start + _ATTRIBUTES_POSITION, size_bytes - _ATTRIBUTES_POSITION
-    )
-    if computed != stated:
-        raise CorruptBatch(f"CRC-32C is {computed:#010x}, the batch says {stated:#010x}")
-    return 0
+    if survey.fault == BAD_HEADER:
+        read_header(PyBytes_FromStringAndSize(<const char*>start, size), 0)
+        raise CorruptBatch("Invalid batch header")
+    _load_header(start, &header)
+    if survey.fault == BAD_OFFSETS:
+        raise CorruptBatch(f"Offsets from {header.base_offset}, {header.last_offset_delta} more")
+    raise CorruptBatch(f"CRC-32C is {survey.crc:#010x}, the batch says {header.crc:#010x}")
 
 
 cdef void _walk_with_gaps(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ottla.client._reference_accumulator import Accumulator, ProducerBase
 from ottla.client._reference_batch import Deliveries, ProducerBatch
+from ottla.client._reference_consumer import ConsumerBase
 from ottla.client._reference_cursor import MessageCursor
 from ottla.client._reference_message import Message
 from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
@@ -14,6 +15,7 @@ from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
 __all__ = [
     "NAME",
     "Accumulator",
+    "ConsumerBase",
     "Deliveries",
     "Message",
     "MessageCursor",

@@ -6,7 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ottla.client._reference_message import Message
-from ottla.client.values import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
+from ottla.client.values import (
+    OFFSET_INVALID,
+    TIMESTAMP_CREATE_TIME,
+    TIMESTAMP_LOG_APPEND_TIME,
+)
 from ottla.records import decode
 from ottla.records.batch import HEADER_SIZE_BYTES, MAGIC_POSITION, BatchHeader, read_header
 from ottla.records.control import ControlType, decode_control_key
@@ -24,8 +28,9 @@ class MessageCursor:
     ``is_read_committed``, the records of ``aborted`` transactions. A partial last batch ends the
     cursor quietly. What can't be read ends it with ``error``, after all messages before it.
 
-    Making the cursor checks and decompresses batches until they hold ``prepared_bytes``: that is
-    the engine's work. The rest happens in ``next`` and ``take``, one thread at a time.
+    Making the cursor looks at all batches from outside, and decompresses them until they hold
+    ``prepared_bytes``: that is the engine's work. The rest happens in ``next`` and ``take``, one
+    thread at a time.
 
     Args:
         topic: the topic, for the messages.
@@ -56,17 +61,32 @@ class MessageCursor:
         self.partition = partition
         self.position = position
         """Offset of the next record; after the end, where to fetch next."""
+        self.consumed = OFFSET_INVALID
+        """Offset after the last message handed out, ``OFFSET_INVALID`` before the first."""
+        self.consumed_epoch = -1
+        """Leader epoch of that message."""
+        self.end_offset = position
+        """Offset after all that can be read, as far as the cursor looked when it was made. When it
+        ends before that, ``error`` says why."""
+        self.end_epoch = -1
+        """Leader epoch of the last batch, -1 without any."""
+        self.record_count = 0
+        """How many records the batches say they hold, roughly: some may be left out."""
         self.error: RecordsError | None = None
-        """Why the cursor ended before its bytes did."""
+        """Why the cursor ends before its bytes do."""
         self.buffered_bytes = len(buffer)
         """What the cursor holds: the bytes fetched and those decompressed."""
         self._buffer = memoryview(buffer)
         self._aborted = sorted(aborted, key=lambda transaction: transaction[1])
         self._aborting: set[int] = set()
         self._is_read_committed = is_read_committed
-        self._check_crcs = check_crcs
         self._max_decompressed_bytes = max_decompressed_bytes
         self._scanned_bytes = 0
+        self._headers: list[BatchHeader] = []
+        try:
+            self._survey(check_crcs)
+        except RecordsError as error:
+            self.error = error
         self._messages = self._read()
 
     def __iter__(self) -> Iterator[Message[Any, Any]]:
@@ -86,20 +106,26 @@ class MessageCursor:
             messages.append(message)
         return messages
 
-    def _read(self) -> Iterator[Message[Any, Any]]:
-        try:
-            while (header := self._next_header()) is not None:
-                for record in self._records(header):
-                    if record.offset >= self.position:
-                        self.position = record.offset + 1
-                        yield self._message(header, record)
-                self.position = max(self.position, header.next_offset)
-        except RecordsError as error:
-            self.error = error
+    def _survey(self, check_crcs: bool) -> None:
+        """Look at every batch from outside, until one is not sound."""
+        start = 0
+        while (header := self._header_at(start)) is not None:
+            size_bytes = header.size_bytes
+            if header.next_offset > self.end_offset:
+                if check_crcs:
+                    _check_crc(header, self._buffer[start + _CRC_FROM : start + size_bytes])
+                self.end_offset = header.next_offset
+                self.end_epoch = header.partition_leader_epoch
+                if not header.is_control:
+                    # It can't hold more than it has offsets.
+                    self.record_count += max(
+                        0, min(header.record_count, header.last_offset_delta + 1)
+                    )
+            self._headers.append(header)
+            start += size_bytes
 
-    def _next_header(self) -> BatchHeader | None:
-        """The header of the next whole batch, checked; the scan stands behind it then."""
-        start = self._scanned_bytes
+    def _header_at(self, start: int) -> BatchHeader | None:
+        """The header of the batch that begins there, None when there is no whole one."""
         if len(self._buffer) - start <= MAGIC_POSITION:
             return None
         try:
@@ -112,14 +138,20 @@ class MessageCursor:
             raise CorruptBatch(
                 f"Offsets from {header.base_offset}, {header.last_offset_delta} more"
             )
-        self._scanned_bytes += header.size_bytes
-        if header.next_offset > self.position and self._check_crcs:
-            computed = crc32c(self._buffer[start + _CRC_FROM : self._scanned_bytes])
-            if computed != header.crc:
-                raise CorruptBatch(
-                    f"CRC-32C is {computed:#010x}, the batch says {header.crc:#010x}"
-                )
         return header
+
+    def _read(self) -> Iterator[Message[Any, Any]]:
+        try:
+            for header in self._headers:
+                self._scanned_bytes += header.size_bytes
+                for record in self._records(header):
+                    if record.offset >= self.position:
+                        self.consumed = self.position = record.offset + 1
+                        self.consumed_epoch = header.partition_leader_epoch
+                        yield self._message(header, record)
+                self.position = max(self.position, header.next_offset)
+        except RecordsError as error:
+            self.error = error
 
     def _records(self, header: BatchHeader) -> list[Record]:
         if header.next_offset <= self.position or self._is_skipped(header):
@@ -165,3 +197,9 @@ class MessageCursor:
             timestamp=(kind, record.timestamp_ms),
             leader_epoch=header.partition_leader_epoch,
         )
+
+
+def _check_crc(header: BatchHeader, checked: memoryview) -> None:
+    computed = crc32c(checked)
+    if computed != header.crc:
+        raise CorruptBatch(f"CRC-32C is {computed:#010x}, the batch says {header.crc:#010x}")

@@ -1,0 +1,466 @@
+"""Which partitions to fetch from which broker, and what answers mean."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from ottla.client.backend import active
+from ottla.client.core.cluster import Broker, ClusterView
+from ottla.client.core.consuming.budget import Budget
+from ottla.client.core.consuming.fetch_errors import FetchErrors, Resolution
+from ottla.client.core.consuming.partition import (
+    NO_REPLICA,
+    AssignedPartition,
+    Cursor,
+    PartitionError,
+    Stage,
+)
+from ottla.client.core.consuming.sessions import (
+    TOPIC_ID_VERSION,
+    FetchSession,
+    Key,
+    SessionRequest,
+    Topic,
+    Wanted,
+)
+from ottla.client.errors import KafkaError
+from ottla.wire.api.k01_fetch import FetchedPartition, FetchRequest, FetchResponse
+from ottla.wire.declare import ZERO_UUID
+from ottla.wire.errors import ErrorCode
+
+_CONSUMER = -1
+_READ_COMMITTED = 1
+# While partitions are left out because enough of them is fetched, the others must not make the
+# broker wait long: the application may need those left out at any moment.
+_WAIT_WHEN_CROWDED_MS = 20
+# How long to read from the replica that the leader named, as Kafka's metadata.max.age.ms (KIP-392).
+_PREFERENCE_MS = 300_000
+
+
+class FetchSettings(NamedTuple):
+    """The settings of the configuration that decide on it."""
+
+    max_wait_ms: int = 500
+    min_bytes: int = 1
+    max_bytes: int = 52_428_800
+    max_partition_bytes: int = 1_048_576
+    queued_min_messages: int = 100_000
+    queued_max_bytes: int = 65_536 * 1024
+    is_read_committed: bool = True
+    checks_crcs: bool = False
+    reports_eof: bool = False
+    rack: str = ""
+    error_backoff_ms: int = 500
+
+
+class FetchPlan(NamedTuple):
+    """A request to send to a broker; the answer goes to :meth:`Fetcher.answered`."""
+
+    broker_id: int
+    version: int
+    request: FetchRequest
+    versions: dict[Key, tuple[AssignedPartition, int]]
+    """What is asked for, each with the version of its position."""
+    topics: dict[uuid.UUID, str]
+    reserved_bytes: int
+
+
+class Frame:
+    """The memory of one answer, which its partitions share."""
+
+    __slots__ = ("in_use", "size_bytes")
+
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.in_use = 0
+
+
+class FetchedRecords:
+    """Records of one partition that wait for the application."""
+
+    __slots__ = ("cursor", "frame", "partition", "size_bytes", "version")
+
+    def __init__(
+        self, partition: AssignedPartition, cursor: Cursor, frame: Frame, size_bytes: int
+    ) -> None:
+        self.partition = partition
+        self.version = partition.version
+        self.cursor = cursor
+        self.frame = frame
+        self.size_bytes = size_bytes
+        """What it takes beyond the frame: the records that were decompressed."""
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the position was set since, or the partition taken away."""
+        return self.version != self.partition.version
+
+
+Delivered = FetchedRecords | PartitionError
+
+
+class Fetcher:
+    """Fetches partitions ahead of the application, as far as the budget allows.
+
+    Args:
+        settings: how to fetch.
+    """
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._settings = settings
+        self.budget = Budget(settings.queued_max_bytes)
+        self._sessions: dict[int, FetchSession] = {}
+        self._asking: dict[int, FetchPlan] = {}
+        self._errors = FetchErrors(settings.error_backoff_ms)
+        self._turn = 0
+        self.is_crowded = False
+        """Whether something was not fetched at the last plan because enough of it is there."""
+        self.needs_metadata = False
+        """Whether an answer showed that the view of the cluster is out of date."""
+
+    # Asking
+
+    def plan(
+        self,
+        partitions: Iterable[AssignedPartition],
+        cluster: ClusterView,
+        now_ms: float,
+        newest_version: Callable[[int, int | None], int | None],
+    ) -> list[FetchPlan]:
+        """What to ask now; each plan counts as sent.
+
+        Args:
+            partitions: all that are assigned.
+            cluster: who leads them.
+            now_ms: the time.
+            newest_version: of Fetch for a broker, not above a version; None: it can't be asked now.
+        """
+        by_broker = self._fetchable(partitions, cluster, now_ms)
+        plans = []
+        for broker_id, group in by_broker.items():
+            if broker_id in self._asking:
+                continue
+            has_ids = all(cluster.topics[p.topic].topic_id != ZERO_UUID for p in group)
+            version = newest_version(broker_id, None if has_ids else TOPIC_ID_VERSION - 1)
+            if version is None:
+                continue
+            size_bytes = self._reservation_bytes(len(group), len(by_broker))
+            if size_bytes <= 0:
+                self.is_crowded = True
+                continue
+            plan = self._plan(broker_id, version, group, cluster, size_bytes)
+            self.budget.reserve(size_bytes)
+            self._asking[broker_id] = plan
+            plans.append(plan)
+        return plans
+
+    def brokers(
+        self, partitions: Iterable[AssignedPartition], cluster: ClusterView, now_ms: float
+    ) -> set[int]:
+        """The brokers that partitions are to be fetched from now."""
+        return set(self._fetchable(partitions, cluster, now_ms)) - set(self._asking)
+
+    def _fetchable(
+        self, partitions: Iterable[AssignedPartition], cluster: ClusterView, now_ms: float
+    ) -> dict[int, list[AssignedPartition]]:
+        by_broker: dict[int, list[AssignedPartition]] = {}
+        self.is_crowded = False
+        for partition in partitions:
+            if (
+                partition.is_paused
+                or partition.stage is not Stage.FETCHED
+                or now_ms < partition.backoff_until_ms
+            ):
+                continue
+            if partition.queued_messages >= self._settings.queued_min_messages:
+                self.is_crowded = True
+                continue
+            broker_id = self._read_replica(partition, cluster, now_ms)
+            if broker_id is not None:
+                by_broker.setdefault(broker_id, []).append(partition)
+        return by_broker
+
+    def _read_replica(
+        self, partition: AssignedPartition, cluster: ClusterView, now_ms: float
+    ) -> int | None:
+        """The broker to fetch from: the one that the leader prefers (KIP-392), or the leader."""
+        if partition.preferred_replica != NO_REPLICA:
+            view = cluster.partition(partition.topic, partition.number)
+            if (
+                now_ms < partition.preferred_until_ms
+                and partition.preferred_replica in cluster.brokers
+                and view is not None
+                and partition.preferred_replica not in view.offline
+            ):
+                return partition.preferred_replica
+            partition.preferred_replica = NO_REPLICA
+        leader = cluster.leader(*partition.key)
+        if leader is None:
+            self.needs_metadata = True
+            return None
+        return leader.broker_id
+
+    def _reservation_bytes(self, partition_count: int, broker_count: int) -> int:
+        """What an answer may take; 0: too little room for it to be worth while."""
+        settings, budget = self._settings, self.budget
+        wanted = min(settings.max_bytes, partition_count * settings.max_partition_bytes)
+        # Half, so that a broker is asked while what it sent is read; an equal share per broker, so
+        # that one that has nothing to say does not sit on the room of the others.
+        share = max(1, budget.limit_bytes // (2 * broker_count))
+        wanted = max(1, min(wanted, share))
+        worth_while = min(wanted, settings.max_partition_bytes)
+        if budget.room_bytes < worth_while:
+            is_idle = budget.held_bytes == 0 and budget.reserved_bytes == 0
+            return wanted if is_idle else 0
+        return min(wanted, budget.room_bytes)
+
+    def _plan(
+        self,
+        broker_id: int,
+        version: int,
+        partitions: list[AssignedPartition],
+        cluster: ClusterView,
+        size_bytes: int,
+    ) -> FetchPlan:
+        partitions.sort(key=lambda partition: partition.fetched_turn)
+        topics = {p.topic: Topic(p.topic, cluster.topics[p.topic].topic_id) for p in partitions}
+        wanted = {
+            p.key: Wanted(
+                topics[p.topic],
+                p.number,
+                p.fetch_offset,
+                p.leader_epoch,
+                min(self._settings.max_partition_bytes, size_bytes),
+            )
+            for p in partitions
+        }
+        session = self._sessions.setdefault(broker_id, FetchSession())
+        request = self._request(session.request(wanted, version), size_bytes)
+        return FetchPlan(
+            broker_id,
+            version,
+            request,
+            {p.key: (p, p.version) for p in partitions},
+            {topic.topic_id: topic.name for topic in topics.values()},
+            size_bytes,
+        )
+
+    def _request(self, part: SessionRequest, size_bytes: int) -> FetchRequest:
+        settings = self._settings
+        wait_ms = settings.max_wait_ms
+        return FetchRequest(
+            replica_id=_CONSUMER,
+            max_wait_ms=min(wait_ms, _WAIT_WHEN_CROWDED_MS) if self.is_crowded else wait_ms,
+            min_bytes=settings.min_bytes,
+            max_bytes=size_bytes,
+            isolation_level=_READ_COMMITTED if settings.is_read_committed else 0,
+            session_id=part.session_id,
+            session_epoch=part.session_epoch,
+            topics=part.topics,
+            forgotten_topics_data=part.forgotten,
+            rack_id=settings.rack,
+        )
+
+    # Answers
+
+    def failed(self, broker_id: int) -> None:
+        """The request to this broker got no answer: the session may have moved on without us."""
+        plan = self._asking.pop(broker_id)
+        self.budget.release_reserved(plan.reserved_bytes)
+        self._sessions[broker_id].failed()
+        # Somebody else may lead by now, or a replica that was preferred be down.
+        self.needs_metadata = True
+        for partition, _ in plan.versions.values():
+            if partition.preferred_replica == broker_id:
+                partition.preferred_replica = NO_REPLICA
+
+    def answered(
+        self,
+        broker_id: int,
+        response: FetchResponse,
+        size_bytes: int,
+        cluster: ClusterView,
+        now_ms: float,
+    ) -> list[Delivered]:
+        """Take over an answer.
+
+        Args:
+            broker_id: who answered.
+            response: the answer; its records are kept.
+            size_bytes: the memory that keeping any of it keeps.
+            cluster: learns of new leaders.
+            now_ms: the time.
+
+        Returns:
+            What to hand to the application, in this order.
+        """
+        plan = self._asking.pop(broker_id)
+        self.budget.release_reserved(plan.reserved_bytes)
+        session = self._sessions[broker_id]
+        if response.error_code != ErrorCode.NONE:
+            if response.error_code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND:
+                session.reset()
+            else:
+                session.failed()
+                self.needs_metadata |= response.error_code in _STALE_TOPIC_IDS
+            return []
+        session.answered(response.session_id)
+        self._turn += 1
+        frame = Frame(size_bytes)
+        delivered: list[Delivered] = []
+        for partition, fetched in self._of_this_version(plan, response):
+            delivered += self._take(partition, fetched, frame, cluster, now_ms)
+        if response.node_endpoints:
+            self._learn_leaders(plan, response, cluster)
+        if frame.in_use:
+            self.budget.hold(size_bytes)
+        if self._settings.reports_eof:
+            for partition, version in plan.versions.values():
+                if partition.version == version:
+                    delivered += self._end_of_partition(partition)
+        return delivered
+
+    def _of_this_version(
+        self, plan: FetchPlan, response: FetchResponse
+    ) -> Iterator[tuple[AssignedPartition, FetchedPartition]]:
+        """The partitions of an answer that were asked for, and not been set elsewhere since."""
+        for topic in response.responses:
+            name = topic.topic or plan.topics.get(topic.topic_id)
+            if name is None:
+                continue
+            for fetched in topic.partitions:
+                asked = plan.versions.get((name, fetched.partition_index))
+                if asked is not None and asked[0].version == asked[1]:
+                    yield asked[0], fetched
+
+    def _take(
+        self,
+        partition: AssignedPartition,
+        fetched: FetchedPartition,
+        frame: Frame,
+        cluster: ClusterView,
+        now_ms: float,
+    ) -> Iterator[Delivered]:
+        if fetched.error_code != ErrorCode.NONE:
+            resolution = self._errors.resolve(partition, fetched.error_code, now_ms)
+            if resolution is Resolution.REFRESH_METADATA:
+                self.needs_metadata = True
+            elif isinstance(resolution, KafkaError):
+                offset = partition.fetch_offset
+                yield PartitionError(partition, partition.version, resolution, offset)
+            return
+        partition.high_watermark = fetched.high_watermark
+        partition.last_stable_offset = fetched.last_stable_offset
+        partition.log_start_offset = max(fetched.log_start_offset, partition.log_start_offset)
+        partition.reported_error = 0
+        if fetched.preferred_read_replica >= 0:
+            partition.preferred_replica = fetched.preferred_read_replica
+            partition.preferred_until_ms = now_ms + _PREFERENCE_MS
+        if fetched.records:
+            yield from self._take_records(partition, fetched, frame, now_ms)
+
+    def _take_records(
+        self, partition: AssignedPartition, fetched: FetchedPartition, frame: Frame, now_ms: float
+    ) -> Iterator[Delivered]:
+        records = fetched.records
+        assert isinstance(records, bytes | bytearray | memoryview)
+        cursor: Cursor = active.MessageCursor(
+            partition.topic,
+            partition.number,
+            records,
+            partition.fetch_offset,
+            aborted=[
+                (aborted.producer_id, aborted.first_offset)
+                for aborted in fetched.aborted_transactions or ()
+            ],
+            is_read_committed=self._settings.is_read_committed,
+            check_crcs=self._settings.checks_crcs,
+            # One batch is always decompressed, or it could not be read at all.
+            prepared_bytes=min(len(records) + self.budget.room_bytes, self.budget.limit_bytes),
+        )
+        partition.succeeded()
+        if cursor.end_offset > partition.fetch_offset:
+            partition.fetch_offset = cursor.end_offset
+            if cursor.end_epoch >= 0:
+                partition.fetch_epoch = cursor.end_epoch
+            partition.fetched_turn = self._turn
+        if cursor.record_count or cursor.end_offset > partition.position.offset:
+            yield self._keep(partition, cursor, frame, len(records))
+        if cursor.error is not None:
+            # Not skipped: what is damaged on its way may come whole the next time.
+            partition.failed(now_ms, self._settings.error_backoff_ms)
+            error = KafkaError(KafkaError._BAD_MSG, f"Fetched records are damaged: {cursor.error}")
+            yield PartitionError(partition, partition.version, error, partition.fetch_offset)
+
+    def _keep(
+        self, partition: AssignedPartition, cursor: Cursor, frame: Frame, size_bytes: int
+    ) -> FetchedRecords:
+        frame.in_use += 1
+        records = FetchedRecords(
+            partition, cursor, frame, max(0, cursor.buffered_bytes - size_bytes)
+        )
+        self.budget.hold(records.size_bytes)
+        partition.queued_messages += cursor.record_count
+        return records
+
+    def _end_of_partition(self, partition: AssignedPartition) -> Iterator[PartitionError]:
+        """Tell once that an offset is the end; what a session leaves out has not grown."""
+        is_committed = self._settings.is_read_committed
+        end = partition.last_stable_offset if is_committed else partition.high_watermark
+        if end < 0:
+            end = partition.high_watermark
+        offset = partition.fetch_offset
+        if 0 <= end <= offset != partition.eof_offset and partition.stage is Stage.FETCHED:
+            partition.eof_offset = offset
+            error = KafkaError(KafkaError._PARTITION_EOF)
+            yield PartitionError(partition, partition.version, error, offset)
+
+    def _learn_leaders(
+        self, plan: FetchPlan, response: FetchResponse, cluster: ClusterView
+    ) -> None:
+        """Take over who leads now, as answers tell from version 16 on (KIP-951)."""
+        brokers = [
+            Broker(node.node_id, node.host, node.port, node.rack)
+            for node in response.node_endpoints
+        ]
+        for partition, fetched in self._of_this_version(plan, response):
+            leader = fetched.current_leader
+            if leader is not None and leader.leader_id >= 0:
+                is_news = cluster.learn_leader(
+                    *partition.key, leader.leader_id, leader.leader_epoch, brokers
+                )
+                if is_news:
+                    partition.succeeded()
+
+    # What the application has read
+
+    def released(self, records: FetchedRecords) -> None:
+        """The application has read these records, or they are thrown away."""
+        partition = records.partition
+        partition.queued_messages -= records.cursor.record_count
+        self.budget.release(records.size_bytes)
+        records.frame.in_use -= 1
+        if not records.frame.in_use:
+            self.budget.release(records.frame.size_bytes)
+
+    # Sessions
+
+    def close_sessions(self) -> list[tuple[int, FetchRequest]]:
+        """What to tell brokers that keep a session: they need it no longer."""
+        requests = []
+        for broker_id, session in self._sessions.items():
+            part = session.final_request()
+            if part is not None and broker_id not in self._asking:
+                requests.append((broker_id, self._request(part, 0)))
+        return requests
+
+
+_STALE_TOPIC_IDS = frozenset(
+    {
+        ErrorCode.UNKNOWN_TOPIC_ID,
+        ErrorCode.INCONSISTENT_TOPIC_ID,
+        ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR,
+    }
+)
