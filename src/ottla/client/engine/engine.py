@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ottla.client.configuration.objects import Configuration
 from ottla.client.core.cluster import Changes, ClusterView
+from ottla.client.core.coordinators import Key
 from ottla.client.core.versions import BrokerVersions
-from ottla.client.engine.targets import Coordinator, Lane, Target
-from ottla.client.errors import KafkaError
+from ottla.client.engine.addresses import parse_servers
+from ottla.client.engine.alarms import Alarms
+from ottla.client.engine.coordination import Coordinators
+from ottla.client.engine.dialer import Dialer, NetDialer, SystemDialer
+from ottla.client.engine.link import Link
+from ottla.client.engine.links import ConnectionListener, Links
+from ottla.client.engine.log import WARNING, ClientLog, instance_name
+from ottla.client.engine.metadata import MetadataKeeper
+from ottla.client.engine.requests import call, decode, encode
+from ottla.client.engine.runtime import CallUser, ClientType, Runtime
+from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, Lane, Target
+from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.values import ThrottleEvent
 from ottla.ports.clock import Clock
 from ottla.ports.entropy import Entropy
 from ottla.ports.net import Net
 from ottla.wire.declare import Buffer, Message
 
 Answer = TypeVar("Answer", bound=Message)
-ClientType = Literal["producer", "consumer", "admin"]
-# How the engine calls the callbacks of the configuration: in ``aio`` directly, in ``sync`` by
-# putting them into the CallbackQueue.
-CallUser = Callable[..., None]
 
 
 class Engine:
     """What a client instance does on its event loop.
 
-    Everything but the constructor of :class:`~ottla.client.engine.thread.EngineThread` runs on the
-    loop's thread. Times are milliseconds of :meth:`now_ms`.
+    Made and used on the loop's thread only; :class:`~ottla.client.engine.thread.EngineThread` does
+    that for others. Times are milliseconds of :meth:`now_ms`.
 
     Args:
         configuration: what the user set.
         client_type: what the instance is, for statistics and logs.
         call_user: calls a callback of the configuration (``error_cb``, ``throttle_cb``,
-            ``stats_cb``) with its arguments: at once, or by queueing it for the user's thread.
+            ``stats_cb``) with its arguments: at once (the default), or by queueing it for the
+            user's thread.
         net: another network than the machine's, for simulations; without DNS and TLS.
         clock: another clock than the machine's.
         entropy: other randomness than the machine's.
 
     Attributes:
+        configuration: as given.
+        name: the instance's name in logs and statistics, ``client.id#producer-1``.
         cluster: what is known of the brokers and topics; updated in place.
         statistics: callables whose dictionaries are merged into the statistics' top level.
-    """
 
-    cluster: ClusterView
-    statistics: list[Callable[[], Mapping[str, Any]]]
+    Raises:
+        KafkaException: certificates or keys of the configuration can't be used.
+    """
 
     def __init__(
         self,
@@ -56,66 +67,109 @@ class Engine:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.configuration = configuration
+        self.name = instance_name(configuration.client_id, client_type)
+        self.cluster = ClusterView()
+        self.statistics: list[Callable[[], Mapping[str, Any]]] = []
+        log = ClientLog(
+            self.name, configuration.logger, configuration.log_level, configuration.debug
+        )
+        self._runtime = Runtime(
+            configuration, log, call_user=call_user, clock=clock, entropy=entropy
+        )
+        self._dialer: Dialer = SystemDialer(configuration, None) if net is None else NetDialer(net)
+        servers = parse_servers(configuration.bootstrap_servers or "")
+        self._links = Links(self._runtime, self._dialer, _no_authentication, self.cluster, servers)
+        self._metadata = MetadataKeeper(
+            self._runtime,
+            self._links,
+            self.cluster,
+            creates_topics=configuration.allow_auto_create_topics,
+        )
+        self._coordinators = Coordinators(self._runtime, self._links)
+        self._alarms = Alarms(self._runtime, self._links)
+        self._is_closed = False
+        for warning in configuration.warnings:
+            log.write(WARNING, "CONFWARN", warning)
+        if not servers:
+            text = "No `bootstrap.servers` configured: client will not be able to connect to Kafka"
+            log.write(WARNING, "CONFWARN", text)
 
     # Life
 
     def start(self) -> None:
         """Begin to connect and to keep the metadata fresh. Called on the running loop."""
-        raise NotImplementedError
+        self._runtime.spawn(self._start(), "start")
+
+    async def _start(self) -> None:
+        servers = []
+        for server in self._links.servers:
+            try:
+                servers += await self._dialer.canonical(server)
+            except KafkaException as exception:
+                self.report(exception.args[0])
+                servers.append(server)
+        self._links.set_servers(servers)
+        self._metadata.plan_soon()
 
     async def close(self) -> None:
         """Close the connections; requests under way fail with ``_DESTROY``. May be called again."""
-        raise NotImplementedError
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._metadata.close()
+        self._links.close()
+        await self._runtime.cancel_tasks()
 
     @property
     def is_closed(self) -> bool:
-        raise NotImplementedError
+        """Whether :meth:`close` was called."""
+        return self._is_closed
 
     # Time
 
     def now_ms(self) -> float:
         """Milliseconds that never go back."""
-        raise NotImplementedError
+        return self._runtime.now_ms()
 
     def randomness(self) -> float:
         """A random number from 0 up to 1, as the cores want it."""
-        raise NotImplementedError
+        return self._runtime.randomness()
 
     def call_at(self, when_ms: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         """Call back at a time of :meth:`now_ms`; ``cancel()`` the handle to forget it."""
-        raise NotImplementedError
+        return self._runtime.call_at(when_ms, callback)
 
     def call_soon(self, callback: Callable[[], object]) -> asyncio.Handle:
         """Call back in the loop's next round."""
-        raise NotImplementedError
+        return self._runtime.loop.call_soon(callback)
 
     # Metadata
 
     def want(self, topic: str) -> None:
         """Keep a topic's metadata fresh, and ask for it soon if it is new."""
-        raise NotImplementedError
+        self._metadata.want(topic)
 
     def release(self, topic: str) -> None:
         """Nobody uses the topic any more; each :meth:`want` takes one of these."""
-        raise NotImplementedError
+        self._metadata.release(topic)
 
     def want_all(self, wants_all: bool) -> None:
         """Keep the metadata of all topics fresh, for subscriptions by pattern."""
-        raise NotImplementedError
+        self._metadata.want_all(wants_all)
 
     def refresh_metadata(self) -> None:
         """What is known is out of date: ask soon, with the usual backoff."""
-        raise NotImplementedError
+        self._metadata.request()
 
     def on_metadata(self, listener: Callable[[Changes], None]) -> None:
         """Have ``listener`` called after every answer to a Metadata request, also when it changed
         nothing (then a wanted topic may have turned out missing: :meth:`is_given_up`)."""
-        raise NotImplementedError
+        self._metadata.listeners.append(listener)
 
     def is_given_up(self, topic: str) -> bool:
         """Whether a wanted topic was missing for ``topic.metadata.propagation.max.ms``."""
-        raise NotImplementedError
+        return self._metadata.is_given_up(topic)
 
     async def metadata_updated(self, timeout_ms: float) -> None:
         """Wait for the next answer to a Metadata request, whatever it says.
@@ -123,16 +177,32 @@ class Engine:
         Raises:
             KafkaException: ``_TIMED_OUT``, or ``_TRANSPORT`` when no broker can be reached.
         """
-        raise NotImplementedError
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await asyncio.shield(self._metadata.next_update())
+        except TimeoutError:
+            raise KafkaException(self._late("no broker answered a Metadata request")) from None
 
     async def wait_connected(self, timeout_ms: float) -> None:
-        """Return as soon as a broker has been reached and accepted this client.
+        """Return as soon as the cluster is known and one of its brokers has accepted this client.
 
         Raises:
             KafkaException: with a text that says why not: ``_RESOLVE``, ``_TRANSPORT``, ``_SSL``,
                 ``_AUTHENTICATION`` or ``_TIMED_OUT``.
         """
-        raise NotImplementedError
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                while not self.cluster.brokers:
+                    self._check_open()
+                    try:
+                        await asyncio.shield(self._metadata.next_update())
+                    except KafkaException:
+                        # The refresh goes on trying; the last reason is told in the end.
+                        continue
+                await self._links.any_ready()
+        except TimeoutError:
+            error = self._links.last_error() or self._late("no broker could be reached")
+            raise KafkaException(error) from None
 
     # Requests
 
@@ -170,7 +240,50 @@ class Engine:
                 answer makes no sense), ``_DESTROY`` (the engine was closed), or the broker's code
                 when a coordinator can't be found for good.
         """
-        raise NotImplementedError
+        api_key = answer.API_KEY
+        assert api_key is not None
+        limit_ms = self.configuration.socket_timeout_ms if timeout_ms is None else timeout_ms
+        deadline_ms = self.now_ms() + limit_ms
+        self._check_open()
+        waits_for = "a connection to a broker"
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                link = await self._route(target, lane, deadline_ms)
+                assert link.versions is not None
+                version = link.versions.choose(api_key, at_least=at_least, at_most=at_most)
+                message = request if isinstance(request, Message) else request(version)
+                body = [encode(message, version)]
+                waits_for = f"the answer of {link.name}"
+                # What the caller has no time to wait for does not condemn the connection.
+                patience_ms = max(limit_ms, self.configuration.socket_timeout_ms)
+                reply = await call(link.send, api_key, version, body, patience_ms)
+        except TimeoutError:
+            raise KafkaException(self._late(f"waited for {waits_for}")) from None
+        decoded = decode(answer, reply, version, link.name)
+        self._note_throttle(link, decoded)
+        return decoded
+
+    async def _route(self, target: Target, lane: Lane | None, deadline_ms: float) -> Link:
+        """A link to the target that can be used."""
+        if target is ANY:
+            return await self._links.any_ready()
+        if target is CONTROLLER:
+            return await self._links.ready(await self._controller(), lane or Lane.MAIN)
+        if isinstance(target, Coordinator):
+            key = Key(target.key_type, target.key)
+            broker_id = await self._coordinators.find(key, deadline_ms)
+            return await self._links.ready(broker_id, lane or Lane.COORDINATOR)
+        return await self._links.ready(target, lane or Lane.MAIN)
+
+    async def _controller(self) -> int:
+        while self.cluster.controller_id not in self.cluster.brokers:
+            self.refresh_metadata()
+            try:
+                await asyncio.shield(self._metadata.next_update())
+            except KafkaException:
+                # No broker could be asked: the refresh goes on trying, and the caller's time runs.
+                self._check_open()
+        return self.cluster.controller_id
 
     def send(
         self,
@@ -197,8 +310,27 @@ class Engine:
             version: from :meth:`versions` of this broker.
             timeout_ms: how long the answer may take; then the connection is closed.
             lane: on which of the broker's connections.
+
+        Raises:
+            KafkaException: ``_UNSUPPORTED_FEATURE``: the version has no way to say it.
         """
-        raise NotImplementedError
+        api_key = answer.API_KEY
+        assert api_key is not None
+        link = self._links.get(broker_id, lane)
+
+        def settle(reply: memoryview | KafkaError) -> None:
+            if isinstance(reply, KafkaError):
+                on_reply(reply)
+                return
+            try:
+                decoded = decode(answer, reply, version, link.name)
+            except KafkaException as exception:
+                on_reply(exception.args[0])
+                return
+            self._note_throttle(link, decoded)
+            on_reply(decoded)
+
+        link.send(api_key, version, [encode(request, version)], settle, timeout_ms)
 
     def send_buffers(
         self,
@@ -222,48 +354,88 @@ class Engine:
             broker_id: a broker for which :meth:`is_ready` says yes.
             api_key: the API.
             version: of the API.
-            body: the request's body, after the header.
-            on_reply: told the outcome; without an answer an empty view once all is written out.
+            body: the request's body, after the header, as buffers of bytes.
+            on_reply: told the outcome; without an answer an empty view.
             timeout_ms: how long the answer may take.
             has_answer: False for Produce with ``acks=0``, which is never answered.
             lane: on which of the broker's connections.
         """
-        raise NotImplementedError
+        link = self._links.get(broker_id, lane)
+        link.send(api_key, version, body, on_reply, timeout_ms, has_answer=has_answer)
 
     def throttled(self, broker_id: int, throttle_time_ms: int, lane: Lane = Lane.MAIN) -> None:
         """A raw answer of this broker told to wait so long (KIP-219); tells ``throttle_cb``."""
-        raise NotImplementedError
+        self._throttle(self._links.get(broker_id, lane), throttle_time_ms)
 
     def forget_coordinator(self, coordinator: Coordinator) -> None:
         """It answered NOT_COORDINATOR or COORDINATOR_NOT_AVAILABLE: find it anew next time."""
-        raise NotImplementedError
+        self._coordinators.forget(Key(coordinator.key_type, coordinator.key))
+
+    def _note_throttle(self, link: Link, answer: Message) -> None:
+        throttle_time_ms: int = getattr(answer, "throttle_time_ms", 0)
+        if throttle_time_ms > 0:
+            self._throttle(link, throttle_time_ms)
+
+    def _throttle(self, link: Link, throttle_time_ms: int) -> None:
+        if throttle_time_ms <= 0:
+            return
+        link.throttle(throttle_time_ms)
+        callback = self.configuration.throttle_cb
+        if callback is not None:
+            event = ThrottleEvent(link.name, link.broker_id, throttle_time_ms / 1000)
+            self._runtime.tell_user(callback, event)
 
     # Connections
 
     def connect(self, broker_id: int, lane: Lane = Lane.MAIN) -> None:
-        """Open a connection unless there is one or one is on its way; backoff is observed."""
-        raise NotImplementedError
+        """Open a connection unless there is one or one is on its way; backoff is observed.
+
+        It stands for one attempt: when that fails, the listeners of :meth:`on_connection` hear it
+        and call this again if they still want the broker.
+        """
+        self._links.get(broker_id, lane).connect()
 
     def is_ready(self, broker_id: int, lane: Lane = Lane.MAIN) -> bool:
-        """Whether :meth:`send` may be called now: connected, authenticated, not throttled."""
-        raise NotImplementedError
+        """Whether :meth:`send` may be called now: connected, authenticated, not throttled, and not
+        so much written to it already that the socket is full."""
+        link = self._links.find(broker_id, lane)
+        return link is not None and link.is_ready
 
     def versions(self, broker_id: int) -> BrokerVersions | None:
         """What the broker offers; None as long as no connection to it has been open."""
-        raise NotImplementedError
+        for lane in Lane:
+            link = self._links.find(broker_id, lane)
+            if link is not None and link.versions is not None:
+                return link.versions
+        return None
 
     def feature_level(self, feature: str) -> int:
         """The finalized level of a feature of the cluster (KIP-584), 0 if it has none."""
-        raise NotImplementedError
+        return self._links.features.get(feature, 0)
 
-    def on_connection(self, listener: Callable[[int, Lane, KafkaError | None], None]) -> None:
+    def on_connection(self, listener: ConnectionListener) -> None:
         """Have ``listener(broker_id, lane, error)`` called when a connection is ready (no error),
-        when one was lost or could not be opened (the error), and when a throttled one may be
-        used again (no error)."""
-        raise NotImplementedError
+        when one was lost or could not be opened (the error), and when one that was throttled or
+        full may be used again (no error)."""
+        self._links.listeners.append(listener)
 
     # Telling the user
 
     def report(self, error: KafkaError) -> None:
         """Tell ``error_cb`` (or, without one, the log) of an error of the whole client."""
-        raise NotImplementedError
+        self._alarms.report(error)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise KafkaException(KafkaError(KafkaError._DESTROY))
+
+    def _late(self, reason: str) -> KafkaError:
+        """The error for a wait that was too long, with why brokers can't be reached if so."""
+        cause = self._links.last_error()
+        if cause is not None and not any(link.is_up for link in self._links):
+            return KafkaError(KafkaError._TIMED_OUT, f"{reason}; {cause.str()}")
+        return KafkaError(KafkaError._TIMED_OUT, f"Timed out: {reason}")
+
+
+async def _no_authentication(*_: object) -> None:
+    return

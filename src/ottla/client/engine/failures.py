@@ -1,0 +1,78 @@
+"""Why a broker can't be reached, in words that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from ottla.client.errors import KafkaError
+from ottla.ports.net import Address
+
+_HINTS = {
+    errno.ECONNREFUSED: "nothing listens there: is the broker running, and is the port right?",
+    errno.EHOSTUNREACH: "there is no way to this host",
+    errno.ENETUNREACH: "there is no way to this network",
+    errno.ETIMEDOUT: "the host does not answer: is the address right, does a firewall drop it?",
+}
+
+
+def resolve_failure(address: Address, error: OSError) -> KafkaError:
+    """The host's name stands for no address."""
+    if isinstance(error, TimeoutError):
+        reason = "the name servers did not answer in time"
+    else:
+        reason = error.strerror or str(error)
+    return KafkaError(KafkaError._RESOLVE, f"Failed to resolve '{address}': {reason}")
+
+
+def connect_failure(address: Address, target: str, error: OSError) -> KafkaError:
+    """No connection came about."""
+    number = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno
+    # asyncio puts sentences of its own into strerror; the number says it shorter.
+    reason = os.strerror(number) if number else str(error)
+    hint = _HINTS.get(number or 0)
+    text = f"Connect to {target} failed: {reason}"
+    return KafkaError(KafkaError._TRANSPORT, f"{text} ({hint})" if hint else text)
+
+
+def tls_failure(address: Address, error: Exception) -> KafkaError:
+    """The TLS handshake failed. (Without importing ssl: only who uses TLS pays for it.)"""
+    verify_message: Any = getattr(error, "verify_message", None)
+    library_reason: Any = getattr(error, "reason", None)
+    if verify_message:
+        hint = _CERTIFICATE_HINTS.get(getattr(error, "verify_code", 0), "")
+        reason = f"the broker's certificate was refused: {verify_message}{hint}"
+    elif isinstance(error, TimeoutError):
+        reason = "the broker did not answer in time: does its listener speak TLS?"
+    elif library_reason in _NOT_TLS:
+        reason = f"{library_reason}: the listener does not seem to speak TLS (security.protocol)"
+    elif isinstance(error, ConnectionError):
+        reason = (
+            f"{error.strerror or error}: the broker hung up; its listener may not speak TLS, or "
+            "it wants a client certificate (ssl.certificate.location)"
+        )
+    else:
+        reason = str(library_reason or error)
+    return KafkaError(KafkaError._SSL, f"TLS handshake with {address} failed: {reason}")
+
+
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+# OpenSSL's X509_V_ERR numbers.
+_CERTIFICATE_HINTS = {
+    10: " (is this machine's clock right?)",
+    18: " (set ssl.ca.location to the certificate of the CA that signed it)",
+    19: " (set ssl.ca.location to the certificate of the CA that signed it)",
+    20: " (set ssl.ca.location to the certificate of the CA that signed it)",
+    62: " (ssl.endpoint.identification.algorithm=none would accept another name)",
+    64: " (ssl.endpoint.identification.algorithm=none would accept another address)",
+}
+
+
+def handshake_failure(name: str, error: KafkaError, security_protocol: str) -> KafkaError:
+    """The connection ended while the broker was asked for its versions."""
+    return KafkaError(
+        error.code(),
+        f"{name}: the connection ended before the broker said what it can do: its listener may "
+        f"want another security.protocol than {security_protocol} ({error.str()})",
+    )
