@@ -88,7 +88,13 @@ class ResourceType(OrderedEnum):
     TOPIC = 2
     GROUP = 3
     BROKER = 4
+    CLUSTER = 4  # what access rules have instead of brokers
     TRANSACTIONAL_ID = 5
+    # Further than confluent_kafka goes: two with access rules, two with a configuration.
+    DELEGATION_TOKEN = 6
+    USER = 7
+    BROKER_LOGGER = 8
+    CLIENT_METRICS = 16
 
 
 class ResourcePatternType(OrderedEnum):
@@ -117,6 +123,10 @@ class AclOperation(OrderedEnum):
     DESCRIBE_CONFIGS = 10
     ALTER_CONFIGS = 11
     IDEMPOTENT_WRITE = 12
+    # Further than confluent_kafka goes (KIP-373, KIP-939).
+    CREATE_TOKENS = 13
+    DESCRIBE_TOKENS = 14
+    TWO_PHASE_COMMIT = 15
 
 
 class AclPermissionType(OrderedEnum):
@@ -146,6 +156,8 @@ class ConfigSource(Enum):
     DYNAMIC_DEFAULT_BROKER_CONFIG = 3
     STATIC_BROKER_CONFIG = 4
     DEFAULT_CONFIG = 5
+    DYNAMIC_BROKER_LOGGER_CONFIG = 6
+    DYNAMIC_CLIENT_METRICS_CONFIG = 7
     GROUP_CONFIG = 8
 
 

@@ -11,7 +11,13 @@ from ottla.client.values import Node
 
 
 class DescribeClusterResult:
-    """What ``describe_cluster`` answers."""
+    """What ``describe_cluster`` answers.
+
+    Attributes:
+        fenced_broker_ids: the ids of ``nodes`` that are fenced, if it was asked about those too.
+    """
+
+    fenced_broker_ids: frozenset[int] = frozenset()
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ class ConfigEntry:
     Args:
         name: the entry's name.
         value: its value; None when it is not set or secret.
-        source: where the value comes from.
+        source: where the value comes from; in answers the number of the ``ConfigSource``.
         is_read_only: it can't be changed at run time.
         is_default: it has its default value.
         is_sensitive: it is secret, so ``value`` is None.
@@ -27,7 +27,7 @@ class ConfigEntry:
         self,
         name: str,
         value: str | None,
-        source: ConfigSource = ConfigSource.UNKNOWN_CONFIG,
+        source: ConfigSource | int = ConfigSource.UNKNOWN_CONFIG,
         is_read_only: bool = False,
         is_default: bool = False,
         is_sensitive: bool = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ottla.client.admin.acls import authorized
 from ottla.client.enumerations import (
@@ -11,6 +12,7 @@ from ottla.client.enumerations import (
     ConsumerGroupType,
     as_member,
 )
+from ottla.client.errors import KafkaError
 from ottla.client.values import Node, TopicPartition
 
 
@@ -35,13 +37,30 @@ class ConsumerGroupListing:
             self.type = as_member(type, ConsumerGroupType)
 
 
+class GroupListing(NamedTuple):
+    """One group of ``list_all_groups``.
+
+    Attributes:
+        group_id: its id.
+        protocol_type: ``consumer`` for consumers, something else for other programs; empty for a
+            group that only has offsets.
+        state: what it is doing, as the broker names it; empty if the broker does not say.
+        group_type: ``Consumer``, ``Classic``, ``Share`` or ``Streams``; empty likewise.
+    """
+
+    group_id: str
+    protocol_type: str
+    state: str
+    group_type: str
+
+
 class ListConsumerGroupsResult:
     """What ``list_consumer_groups`` answers: the groups, and errors of brokers that failed."""
 
     def __init__(
         self,
         valid: list[ConsumerGroupListing] | None = None,
-        errors: list[Exception] | None = None,
+        errors: list[KafkaError] | None = None,
     ) -> None:
         self.valid = valid
         self.errors = errors
@@ -64,7 +83,20 @@ class MemberDescription:
         assignment: its partitions.
         group_instance_id: its ``group.instance.id``, if it is a static member.
         target_assignment: the partitions it is to have (new group protocol).
+
+    Attributes:
+        rack_id: its rack; like the following, known of members of the new protocol only.
+        member_epoch: the epoch it has reached.
+        subscribed_topics: the topics it names.
+        subscribed_topic_regex: the pattern of topics that it wants.
+        is_classic: it speaks the classic protocol in a group of the new one.
     """
+
+    rack_id: str | None = None
+    member_epoch: int | None = None
+    subscribed_topics: list[str] | None = None
+    subscribed_topic_regex: str | None = None
+    is_classic: bool | None = None
 
     def __init__(
         self,
@@ -84,8 +116,17 @@ class MemberDescription:
 
 
 class ConsumerGroupDescription:
-    """What ``describe_consumer_groups`` answers for one group."""
+    """What ``describe_consumer_groups`` answers for one group.
 
+    Attributes:
+        state_name: the state as the broker names it, also where ``state`` is ``UNKNOWN``.
+        group_epoch: counts changes of members and subscriptions (new group protocol).
+        target_assignment_epoch: the group epoch that the target assignment was made for.
+    """
+
+    state_name: str | None = None
+    group_epoch: int | None = None
+    target_assignment_epoch: int | None = None
     state: ConsumerGroupState
     type: ConsumerGroupType
 
