@@ -14,7 +14,7 @@ their histories are equal.
 
 What is told apart no further, because no program can rely on it:
 
-* names the run chose (topics, groups, transactional ids), the broker's address, client instances;
+* names and ids: topics, groups, producers, client instances, the broker's address;
 * times: ``latency()``, time stamps that the script didn't choose, ``12ms`` in a text;
 * the text of a ``TypeError``, which says how a language binding parses arguments.
 """
@@ -30,7 +30,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ from ottla.testing.waiting import eventually
 _PATIENCE_SECONDS = 20.0
 _MILLISECONDS = re.compile(r"\b\d+ ?ms\b")
 _INSTANCE = re.compile(r"\b[\w.-]+#(producer|consumer)-\d+")
+_PRODUCER_ID = re.compile(r"PID\{Id:\d+")
 _RECENT_MS = 3_600_000
 _names = itertools.count(1)
 
@@ -120,6 +121,8 @@ class Run:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "fetch.wait.max.ms": 20,
+            "fetch.error.backoff.ms": 10,
+            "fetch.queue.backoff.ms": 10,
         }
         settings = {**ours, **(settings or {})}
         settings["group.id"] = settings["group.id"] or self.name("group")
@@ -154,6 +157,14 @@ class Run:
         self.note(label, value)
         return value
 
+    def code_of(self, label: str, function: Callable[..., Any], *args: Any) -> None:
+        """Call something that fails, and note of the error all but its text."""
+        try:
+            with self.inside(label):
+                self.note(label, function(*args))
+        except self.kafka.KafkaException as failure:
+            self.note(f"{label} raised", {**self.describe(failure.args[0]), "text": "any"})
+
     def quietly(self, label: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call something whose value isn't told by the contract; an exception is noted."""
         try:
@@ -185,7 +196,8 @@ class Run:
 
         def called(*args: Any) -> Any:
             here = threading.get_ident() == self._thread
-            where = self._inside[-1] if self._inside and here else "another thread"
+            where = self._inside[-1] if self._inside else "no call"
+            where = where if here else "another thread"
             noted = [args[place] for place in only] if only else args
             self.note(f"{label} (in {where})", *noted)
             return then(*args) if then else None
@@ -205,6 +217,23 @@ class Run:
 
         eventually(polled, timeout_seconds=_PATIENCE_SECONDS, what=f"{count} messages")
         return found
+
+    def messages_in_any_order(self, consumer: Any, count: int, label: str = "poll") -> None:
+        """As :meth:`messages`, noted by partition and offset: which comes first is open."""
+        found: list[Any] = []
+
+        def polled() -> bool:
+            message = self.quietly(label, consumer.poll, 0.1)
+            if message is not None:
+                found.append(self.describe(message))
+            return len(found) >= count
+
+        eventually(polled, timeout_seconds=_PATIENCE_SECONDS, what=f"{count} messages")
+        self.note(label, sorted(found, key=repr))
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass, for what the passing of time does."""
+        threading.Event().wait(seconds)
 
     def serve_until(self, client: Any, condition: Callable[[], Any], what: str) -> None:
         """Poll a client, whose callbacks note what they will, until something is true."""
@@ -226,6 +255,7 @@ class Run:
         for name, placeholder in self._placeholders.items():
             text = text.replace(name, placeholder)
         text = _INSTANCE.sub("<instance>", text)
+        text = _PRODUCER_ID.sub("PID{Id:<id>", text)
         return _MILLISECONDS.sub("?ms", text)
 
     def describe(self, value: Any) -> Any:
@@ -251,8 +281,9 @@ class Run:
 
     def end(self) -> None:
         """Close what the script opened."""
-        while self._to_close:
-            self._to_close.pop()()
+        with self.inside("the end"):
+            while self._to_close:
+                self._to_close.pop()()
 
     def _described_container(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -308,11 +339,10 @@ def differences(script: Script, libraries: Sequence[Library], bootstrap_servers:
 
 
 def _discard(producer: Any) -> None:
-    try:
+    # The script may have closed it, or had it fenced.
+    with suppress(Exception):
         producer.purge()
         producer.flush(0)
-    except RuntimeError:
-        return  # the script has closed it
 
 
 def _described_error(run: Run, error: Any) -> dict[str, Any]:
