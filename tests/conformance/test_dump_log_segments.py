@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 
 import pytest
 
@@ -22,7 +23,7 @@ from ottla.records.control import ControlType, encode_end_transaction_batch
 from ottla.records.decode import decode_records
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
-from ottla.testing.apache_kafka import ApacheKafka, run_tool
+from ottla.testing.apache_kafka import QUICK_START_FLAGS, ApacheKafka, run_tool
 
 pytestmark = [pytest.mark.jvm]
 
@@ -108,6 +109,12 @@ def complaints(errors: str) -> list[str]:
     return rest.splitlines()
 
 
+def apache_kafka(directory: pathlib.Path, settings: Mapping[str, str] | None = None) -> ApacheKafka:
+    return ApacheKafka(
+        directory=directory, settings=settings, heap="512m", jvm_flags=QUICK_START_FLAGS
+    )
+
+
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A partition directory of ours, closed cleanly."""
@@ -165,7 +172,7 @@ def test_we_open_what_apache_kafka_wrote(tmp_path: pathlib.Path, is_clean: bool)
     lines = [f"line {number} {'x' * (number % 700)}" for number in range(3000)]
     # The smallest segments Kafka takes, so that there are several.
     settings = {"log.segment.bytes": "1048576", "log.index.interval.bytes": "1024"}
-    kafka = ApacheKafka(directory=tmp_path / "kafka", settings=settings)
+    kafka = apache_kafka(tmp_path / "kafka", settings)
     with kafka:
         kafka.run_tool("org.apache.kafka.tools.TopicCommand", ["--create", "--topic", "lines"])
         kafka.run_tool(
@@ -198,7 +205,7 @@ def test_we_open_what_apache_kafka_wrote(tmp_path: pathlib.Path, is_clean: bool)
 @pytest.mark.slow
 def test_apache_kafka_goes_on_where_we_stopped(tmp_path: pathlib.Path) -> None:
     """Kafka writes, we append, Kafka reads all of it and appends."""
-    kafka = ApacheKafka(directory=tmp_path / "kafka")
+    kafka = apache_kafka(tmp_path / "kafka")
     with kafka:
         kafka.run_tool("org.apache.kafka.tools.TopicCommand", ["--create", "--topic", "lines"])
         kafka.run_tool(
@@ -215,7 +222,7 @@ def test_apache_kafka_goes_on_where_we_stopped(tmp_path: pathlib.Path) -> None:
     append(log, buffer, AppendOrigin.CLIENT, leader_epoch=epoch)
     log.high_watermark = log.log_end_offset
     directory.close()
-    with ApacheKafka(directory=tmp_path / "kafka") as again:
+    with apache_kafka(tmp_path / "kafka") as again:
         read = again.run_tool(
             "org.apache.kafka.tools.consumer.ConsoleConsumer",
             ["--topic", "lines", "--from-beginning", "--max-messages", "2"],

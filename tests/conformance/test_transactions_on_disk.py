@@ -27,6 +27,12 @@ pytestmark = [pytest.mark.jvm]
 
 DUMP = "org.apache.kafka.tools.DumpLogSegments"
 SETTINGS = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
+# A killed broker may register again only when its controller has missed it.
+KAFKA_SETTINGS = {
+    **SETTINGS,
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+}
 TIMEOUT_S = 30.0
 
 
@@ -134,7 +140,7 @@ class World:
         consumer.close()
         return values
 
-    def committed(self, isolation_level: str) -> int:
+    def committed(self, isolation_level: str, patience_s: float = 5) -> int:
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -143,7 +149,7 @@ class World:
             }
         )
         try:
-            [found] = consumer.committed([TopicPartition("events", 0)], timeout=5)
+            [found] = consumer.committed([TopicPartition("events", 0)], timeout=patience_s)
         finally:
             consumer.close()
         return int(found.offset)
@@ -161,7 +167,7 @@ def test_brokers_of_both_kinds_take_over_open_transactions(tmp_path: pathlib.Pat
     """Apache Kafka, killed; then ours, killed; then Apache Kafka again."""
     directory = tmp_path / "kafka"
     kafka = ApacheKafka(
-        directory=directory, heap="512m", jvm_flags=QUICK_START_FLAGS, settings=SETTINGS
+        directory=directory, heap="512m", jvm_flags=QUICK_START_FLAGS, settings=KAFKA_SETTINGS
     )
     with kafka:
         world = World(kafka)
@@ -180,7 +186,7 @@ def test_brokers_of_both_kinds_take_over_open_transactions(tmp_path: pathlib.Pat
         assert len(world.values("read_uncommitted", 3)) == 3
         assert world.committed("read_uncommitted") == 1
         with pytest.raises(KafkaException):
-            world.committed("read_committed")
+            world.committed("read_committed", patience_s=1)
         # The producer's next instance aborts what the one before left open.
         resumed = world.begin("third", "ours commits")
         assert world.committed("read_committed") == 1
@@ -193,13 +199,13 @@ def test_brokers_of_both_kinds_take_over_open_transactions(tmp_path: pathlib.Pat
         ours.kill()
 
     with ApacheKafka(
-        directory=directory, heap="512m", jvm_flags=QUICK_START_FLAGS, settings=SETTINGS
+        directory=directory, heap="512m", jvm_flags=QUICK_START_FLAGS, settings=KAFKA_SETTINGS
     ) as again:
         world = World(again)
         assert world.values("read_committed", 2) == ["kafka commits", "ours commits"]
         assert world.committed("read_uncommitted") == 3
         with pytest.raises(KafkaException):
-            world.committed("read_committed")
+            world.committed("read_committed", patience_s=1)
         resumed = world.begin("first", "kafka commits again")
         resumed.commit_transaction(TIMEOUT_S)
         expected = ["kafka commits", "ours commits", "kafka commits again"]
