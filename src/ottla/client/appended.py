@@ -29,6 +29,7 @@ PARTITIONERS = (
 """The values of the ``partitioner`` property, by the numbers the accumulator uses for them."""
 
 _CODES = {
+    QUEUE_FULL: KafkaError._QUEUE_FULL,
     TOO_LARGE: KafkaError.MSG_SIZE_TOO_LARGE,
     UNKNOWN_PARTITION: KafkaError._UNKNOWN_PARTITION,
     UNKNOWN_TOPIC: KafkaError._UNKNOWN_TOPIC,
@@ -41,6 +42,11 @@ def refusal(answer: int) -> BufferError | KafkaException:
         return BufferError("Local: Queue full")
     code = _CODES[answer]
     return KafkaException(KafkaError(code, f"Unable to produce message: {KafkaError(code).str()}"))
+
+
+def code_of_refusal(answer: int) -> int:
+    """The error code for one of the refusals above."""
+    return _CODES[answer]
 
 
 def header_pairs(headers: object) -> list[bytes | None]:

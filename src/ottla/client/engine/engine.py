@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ottla.client.configuration.objects import Configuration
 from ottla.client.core.cluster import Changes, ClusterView
@@ -27,6 +27,9 @@ from ottla.ports.clock import Clock
 from ottla.ports.entropy import Entropy
 from ottla.ports.net import Net
 from ottla.wire.declare import Buffer, Message
+
+if TYPE_CHECKING:
+    import ssl
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -79,7 +82,7 @@ class Engine:
         )
         self._dialer: Dialer = SystemDialer(configuration, None) if net is None else NetDialer(net)
         servers = parse_servers(configuration.bootstrap_servers or "")
-        self._links = Links(self._runtime, self._dialer, _no_authentication, self.cluster, servers)
+        self._links = Links(self._runtime, self._dialer, self._authenticator, self.cluster, servers)
         self._metadata = MetadataKeeper(
             self._runtime,
             self._links,
@@ -143,6 +146,10 @@ class Engine:
     def call_soon(self, callback: Callable[[], object]) -> asyncio.Handle:
         """Call back in the loop's next round."""
         return self._runtime.loop.call_soon(callback)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run a coroutine beside everything else; it ends with the engine at the latest."""
+        return self._runtime.spawn(coroutine, name)
 
     # Metadata
 
@@ -419,6 +426,10 @@ class Engine:
         full may be used again (no error)."""
         self._links.listeners.append(listener)
 
+    def set_sasl_credentials(self, username: str, password: str) -> None:
+        """Use these from the next authentication on; open connections stay as they are."""
+        self._authenticator.set_credentials(username, password)
+
     # Telling the user
 
     def report(self, error: KafkaError) -> None:
@@ -437,5 +448,10 @@ class Engine:
         return KafkaError(KafkaError._TIMED_OUT, f"Timed out: {reason}")
 
 
-async def _no_authentication(*_: object) -> None:
-    return
+def _tls(configuration: Configuration) -> ssl.SSLContext | None:
+    if configuration.security_protocol not in ("ssl", "sasl_ssl"):
+        return None
+    # Imported only by those who use it.
+    from ottla.client.engine.tls import tls_context
+
+    return tls_context(configuration)

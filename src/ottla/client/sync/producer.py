@@ -1,0 +1,265 @@
+"""``Producer`` as confluent_kafka has it."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ottla.client.backend import active
+from ottla.client.configuration.build import configure_producer
+from ottla.client.configuration.objects import ProducerConfiguration
+from ottla.client.engine.engine import Engine
+from ottla.client.engine.producing import Producing, accumulator_for
+from ottla.client.engine.thread import EngineThread
+from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.produced_batch import append_messages, check_messages
+from ottla.client.sync.reports import DeliveryReports
+
+if TYPE_CHECKING:
+    from ottla.client._reference_batch import DeliveryCallback
+
+_CLOSED = "Producer has been closed"
+
+
+class Producer(active.ProducerBase):
+    """Sends messages to topics, asynchronously: ``produce`` hands over, ``poll`` tells the outcome.
+
+    Takes a dictionary of configuration properties, or the same as keywords. Callbacks (delivery
+    reports, ``error_cb``, ``stats_cb``, ...) are called by :meth:`poll`, :meth:`flush`,
+    :meth:`close` and the ends of transactions, in the thread that calls these. All methods may be
+    called from any thread.
+
+    Raises:
+        KafkaException: a property is unknown or its value is not possible.
+        TypeError: there is no dictionary, or a callback can't be called.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        configuration = configure_producer(arguments, keywords)
+        accumulator = accumulator_for(configuration)
+        self._reports = DeliveryReports()
+        self._is_closed = False
+        making = _Making(configuration, accumulator, self._reports)
+        self._thread = EngineThread(making.make_engine, configuration.client_id)
+        self._producing = making.producing
+        super().__init__(
+            accumulator, self._waker(self._thread, self._producing), configuration.on_delivery
+        )
+
+    @staticmethod
+    def _waker(thread: EngineThread, producing: Producing) -> Any:
+        # Without a reference to the producer: one that is forgotten can be collected.
+        return lambda: thread.call(producing.wake)
+
+    # --- messages ---
+
+    def produce_batch(
+        self,
+        topic: str,
+        messages: list[dict[str, Any]],
+        partition: int = -1,
+        callback: DeliveryCallback | None = None,
+        on_delivery: DeliveryCallback | None = None,
+    ) -> int:
+        """Hand many messages over at once.
+
+        Args:
+            topic: where they all go.
+            messages: a dictionary for each: ``value``, ``key``, ``headers``, ``partition``,
+                ``timestamp`` (in milliseconds) and ``callback``, all optional. One that is refused
+                gets the ``KafkaError`` as its ``_error``.
+            partition: of those that name none.
+            callback: for those that have none.
+            on_delivery: the same.
+
+        Returns:
+            How many were accepted.
+
+        Raises:
+            TypeError: a message that makes no sense; then none of them is accepted.
+        """
+        check_messages(messages)
+        if not messages:
+            return 0
+        self._check_open()
+        self._check_may_produce()
+        accepted, wakes = append_messages(
+            self.accumulator,
+            topic,
+            messages,
+            partition,
+            callback or on_delivery or self._producing.configuration.on_delivery,
+        )
+        if wakes:
+            self._thread.call(self._producing.wake)
+        return accepted
+
+    def poll(self, timeout: float = -1) -> int:
+        """Call the callbacks of what has happened; if nothing has, wait for it first.
+
+        Args:
+            timeout: how many seconds to wait at most; negative (and by default) without limit.
+
+        Returns:
+            How many events were served: callbacks called, and messages delivered without one.
+
+        Raises:
+            Exception: what a callback raised, after all others were called.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        return self._reports.wait(seconds)
+
+    def flush(self, timeout: float = -1) -> int:
+        """Wait until all messages have their outcome; nothing lingers meanwhile.
+
+        Args:
+            timeout: how many seconds to wait at most; negative (and by default) without limit.
+
+        Returns:
+            How many messages have none yet.
+
+        Raises:
+            Exception: what a callback raised.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        return self._flush(seconds)
+
+    def _flush(self, timeout_s: float) -> int:
+        deadline = time.monotonic() + timeout_s if timeout_s >= 0 else None
+        self._thread.call(self._producing.begin_flush)
+        try:
+            while True:
+                self._reports.serve()
+                if not self.accumulator.message_count:
+                    return 0
+                left_s = -1.0 if deadline is None else deadline - time.monotonic()
+                if deadline is not None and left_s <= 0:
+                    return self.accumulator.message_count
+                self._reports.wait(left_s)
+        finally:
+            self._thread.call(self._producing.end_flush)
+
+    def purge(self, in_queue: bool = True, in_flight: bool = True, blocking: bool = True) -> None:
+        """Give messages up; their callbacks hear ``_PURGE_QUEUE`` or ``_PURGE_INFLIGHT``.
+
+        Args:
+            in_queue: those that have not been sent.
+            in_flight: those whose answer has not come; they may be delivered all the same.
+            blocking: whether to return only when it is done.
+        """
+        self._check_open()
+        purging = self._thread.submit(
+            _purge(self._producing, in_queue=bool(in_queue), in_flight=bool(in_flight))
+        )
+        if blocking:
+            purging.wait()
+
+    def __len__(self) -> int:
+        """Messages that wait for their delivery or its callback, and other events to be served."""
+        return 0 if self._is_closed else self.accumulator.message_count + len(self._reports)
+
+    def __bool__(self) -> bool:
+        return True
+
+    # --- the cluster ---
+
+    def set_sasl_credentials(self, username: str, password: str) -> None:
+        """Authenticate with these from the next connection on (PLAIN and SCRAM)."""
+        self._check_open()
+        self._thread.call(self._producing.engine.set_sasl_credentials, username, password)
+
+    def wait_connected(self, timeout: float = -1) -> None:
+        """Wait until a broker has been reached and has accepted this client.
+
+        Args:
+            timeout: how many seconds to wait at most; negative (and by default) without limit.
+
+        Raises:
+            KafkaException: no broker was; the text says why.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        timeout_ms = seconds * 1000 if seconds >= 0 else _FOREVER_MS
+        self._thread.run(self._producing.engine.wait_connected(timeout_ms))
+
+    # --- life ---
+
+    def close(self) -> bool:
+        """Wait for the outcome of all messages and free everything; may be called again."""
+        if self._is_closed:
+            return True
+        self._flush(-1)
+        self._end()
+        return True
+
+    def _end(self) -> None:
+        self._is_closed = True
+        self.refuse(RuntimeError(_CLOSED))
+        self._thread.stop()
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Only what was made completely has a thread.
+        thread = self.__dict__.get("_thread")
+        if thread is not None:
+            thread.stop(0)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError(_CLOSED)
+        self._thread.check_process()
+
+    def _check_may_produce(self) -> None:
+        error = self._producing.fatal_error
+        if error is not None:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+
+
+_FOREVER_MS = 1e12
+
+
+class _Making:
+    """Makes the engine on its thread."""
+
+    def __init__(
+        self, configuration: ProducerConfiguration, accumulator: Any, reports: DeliveryReports
+    ) -> None:
+        self._configuration = configuration
+        self._accumulator = accumulator
+        self._reports = reports
+        self.producing: Producing
+
+    def make_engine(self) -> Engine:
+        engine = Engine(self._configuration, "producer", call_user=self._reports.callbacks.put)
+        self.producing = Producing(
+            engine,
+            self._configuration,
+            self._accumulator,
+            self._reports.put,
+            self._reports.count,
+        )
+        engine.statistics.append(self.producing.statistics)
+        return engine
+
+
+async def _purge(producing: Producing, *, in_queue: bool, in_flight: bool) -> None:
+    producing.purge(in_queue=in_queue, in_flight=in_flight)
+
+
+def _seconds(timeout: float) -> float:
+    if not isinstance(timeout, int | float):
+        raise TypeError(f"must be real number, not {type(timeout).__name__}")
+    return float(timeout)
