@@ -79,9 +79,9 @@ class JavaTools:
         )
 
     def run(self, name: str, words: Sequence[str], stdin: bytes = b"") -> Outcome:
-        """Run the tool of that command."""
+        """Run the tool of that command, or another class with a main method."""
         request = {
-            "main": JAVA_TOOLS[name],
+            "main": JAVA_TOOLS.get(name, name),
             "arguments": list(words),
             "stdin": base64.b64encode(stdin).decode(),
         }
@@ -150,30 +150,84 @@ def _standard_input(stream: io.TextIOWrapper) -> Iterator[None]:
 
 _STACK = re.compile(
     r"^\s+at \S+|^\s*\.\.\. \d+ (more|common frames omitted)"
-    r"|^Caused by: |^\S*Exited: exit \d+|^exit \d+$|^\tSuppressed: "
+    r"|^Caused by: |\bexit \d+$|^\tSuppressed: "
 )
-_EXCEPTION = re.compile(r"^(?:[a-z]+\.)+(?:\w+\$)?\w+(?:Exception|Error|Failure)(?:: |$)")
-_WARNING = re.compile(r"^WARNING: .*(SecurityManager|setSecurityManager|ToolServer)")
+_CLASS = r"(?:[a-z]+\.)+(?:\w+\$)?\w+(?:Exception|Error|Failure)"
+_HEADER = re.compile(rf"^(?:Exception in thread \S+ )?{_CLASS}(?:: |$)")
+_KAFKA_ERROR = re.compile(
+    rf"(?:{_CLASS}: )*org\.apache\.kafka\.common\.errors\.(\w+)Exception(?:: .*|$)"
+)
 _TABLE = re.compile(r"^Option( \(\* = required\))? +Description *$|^-{6,} +-{6,} *$")
 
 
-def comparable(text: str) -> list[str]:
-    """The lines of an output without what differs by nature: stack traces, the classes of
-    exceptions in front of their messages, spaces at the ends, the table of options."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        if _TABLE.match(line) or line.startswith(("--", "* --")):
-            break
-        if _STACK.match(line) or _WARNING.match(line) or line.startswith("hint: "):
-            continue
-        while found := _EXCEPTION.match(line):
-            line = line[found.end() :]
-        line = re.sub(r"[ \t]+$", "", line)
-        if line and (not lines or lines[-1] != line):
-            lines.append(line)
-    return lines
+class Comparison:
+    """What is equal in two outputs, up to what differs by nature.
+
+    That is: stack traces and the tables of options, which ours doesn't have or has in other words;
+    hints, which only ours has; the words for an error of the protocol, where its name counts;
+    the order in which Java's hash tables give things; spaces at the ends of lines.
+
+    Args:
+        java: the JVM, asked once for Kafka's words for errors.
+    """
+
+    def __init__(self, java: JavaTools) -> None:
+        from ottla.wire.errors import ErrorCode
+
+        self._texts: list[tuple[str, str]] = []
+        for line in java.run("ErrorTexts", []).stdout.splitlines():
+            code, name, text = line.split("\t")
+            known = int(code) in {error.value for error in ErrorCode}
+            for each in {text, ErrorCode(int(code)).message} if known else {text}:
+                if len(each) > 12:
+                    self._texts.append((each, f"<{name}>"))
+        self._texts.sort(key=lambda pair: -len(pair[0]))
+
+    def differences(self, java: Outcome, ours: Outcome) -> list[str]:
+        """What is not equal, in words; nothing when they agree."""
+        found = []
+        if java.status != ours.status:
+            found.append(f"status: {java.status} and {ours.status}")
+        theirs, own = self.lines(java.stdout), self.lines(ours.stdout)
+        if sorted(theirs) != sorted(own):
+            found += ["stdout:", *(f"  java |{line}" for line in theirs)]
+            found += [f"  ours |{line}" for line in own]
+        without = self.lines(java.stderr, with_traces=False)
+        with_traces, own = self.lines(java.stderr), self.lines(ours.stderr)
+        if own not in (without, with_traces):
+            found += ["stderr:", *(f"  java |{line}" for line in with_traces)]
+            found += [f"  ours |{line}" for line in own]
+        return found
+
+    def lines(self, text: str, *, with_traces: bool = True) -> list[str]:
+        """The lines that count; of stack traces only the messages, or nothing."""
+        lines: list[str] = []
+        for line in text.splitlines():
+            if _TABLE.match(line) or line.startswith(("--", "* --")):
+                break
+            if _STACK.match(line) or line.startswith("hint: ") or not line.strip():
+                continue
+            is_header = _HEADER.match(line)
+            if is_header and not with_traces:
+                continue
+            while found := _HEADER.match(line):
+                line = line[found.end() :]
+            line = self._without_words(line).rstrip()
+            if line and (not lines or lines[-1] != line):
+                lines.append(line)
+        return lines
+
+    def _without_words(self, line: str) -> str:
+        line = _KAFKA_ERROR.sub(r"<\1>", line)
+        for text, name in self._texts:
+            if text in line:
+                line = line.replace(text, name)
+        if "], [" in line or line.count(", ") > 1:
+            # The order of names in Java's sets.
+            line = " ".join(sorted(re.split(r"[\s,\[\]]+", line)))
+        return line
 
 
 def options_shown(text: str) -> set[str]:
     """The names of the long options that a help text shows."""
-    return set(re.findall(r"(?:^|[\s\[(|])(--[a-z][\w.-]*)", text, re.MULTILINE))
+    return set(re.findall(r"^(?:\* )?(--[a-z][\w.-]*)", text, re.MULTILINE))

@@ -15,6 +15,7 @@ KAFKA_VERSION: Final = "4.3.1"
 """The release whose tools these stand in for."""
 
 TOOLS: Final = {
+    "kafka-consumer-groups": "consumer_groups",
     "kafka-topics": "topics",
 }
 """Command -> module beside this one."""
