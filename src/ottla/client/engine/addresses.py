@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
-import threading
 from typing import Any, NamedTuple
 
+from ottla.client.engine.background import in_daemon_thread
 from ottla.ports.net import Address
 
 DEFAULT_PORT = 9092
 _SERVER = re.compile(
-    r"(?:(?P<scheme>[A-Za-z_]+)://)?(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?"
+    r"(?:[A-Za-z_]+://)?"
+    r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<host>[^:\[\]]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
 )
 _MAX_PORT = 65535
 
@@ -67,11 +68,16 @@ async def resolve(host: str, port: int, family: socket.AddressFamily) -> list[So
     known = numeric(host, port)
     if known is not None and family in (socket.AF_UNSPEC, known.family):
         return [known]
-    found = await _in_thread(
-        lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    )
+    found = await in_daemon_thread(lambda: _look_up(host, port, family), "ottla-resolve")
     each = [SocketAddress(entry[0], entry[4]) for entry in found]
     return list(dict.fromkeys(each))
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(0, "the host's name makes no sense") from None
 
 
 async def canonical_names(address: Address, family: socket.AddressFamily) -> list[Address]:
@@ -82,40 +88,8 @@ async def canonical_names(address: Address, family: socket.AddressFamily) -> lis
     """
 
     def look_up() -> list[Address]:
-        entries = socket.getaddrinfo(
-            address.host, address.port, family=family, type=socket.SOCK_STREAM
-        )
+        entries = _look_up(address.host, address.port, family)
         names = [socket.getnameinfo(entry[4], 0)[0] for entry in entries]
         return [Address(name, address.port) for name in dict.fromkeys(names)]
 
-    found: list[Address] = await _in_thread(look_up)
-    return found
-
-
-async def _in_thread(look_up: Any) -> Any:
-    """Run a lookup, which may block for long, where nothing waits for it, not even the exit."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = look_up()
-        except (OSError, UnicodeError) as error:
-            failure = error if isinstance(error, OSError) else OSError(str(error))
-        try:
-            loop.call_soon_threadsafe(settle, result, failure)
-        except RuntimeError:
-            # The loop has been closed meanwhile: nobody waits any more.
-            return
-
-    threading.Thread(target=run, name="ottla-resolve", daemon=True).start()
-    return await future
+    return await in_daemon_thread(look_up, "ottla-resolve")

@@ -12,6 +12,7 @@ from ottla.client.core.coordinators import Key
 from ottla.client.core.versions import BrokerVersions
 from ottla.client.engine.addresses import parse_servers
 from ottla.client.engine.alarms import Alarms
+from ottla.client.engine.authentication import Authenticator
 from ottla.client.engine.coordination import Coordinators
 from ottla.client.engine.dialer import Dialer, NetDialer, SystemDialer
 from ottla.client.engine.link import Link
@@ -21,6 +22,7 @@ from ottla.client.engine.metadata import MetadataKeeper
 from ottla.client.engine.requests import call, decode, encode
 from ottla.client.engine.runtime import CallUser, ClientType, Runtime
 from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, Lane, Target
+from ottla.client.engine.tokens import TokenSource
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import ThrottleEvent
 from ottla.ports.clock import Clock
@@ -80,7 +82,10 @@ class Engine:
         self._runtime = Runtime(
             configuration, log, call_user=call_user, clock=clock, entropy=entropy
         )
-        self._dialer: Dialer = SystemDialer(configuration, None) if net is None else NetDialer(net)
+        self._dialer: Dialer = (
+            SystemDialer(configuration, _tls(configuration)) if net is None else NetDialer(net)
+        )
+        self._authenticator = Authenticator(self._runtime, TokenSource(self._runtime))
         servers = parse_servers(configuration.bootstrap_servers or "")
         self._links = Links(self._runtime, self._dialer, self._authenticator, self.cluster, servers)
         self._metadata = MetadataKeeper(
