@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ottla.client.partitioners import consistent as consistent
     from ottla.client.partitioners import fnv1a as fnv1a
     from ottla.client.partitioners import murmur2 as murmur2
+    from ottla.client.sync.admin import AdminClient as AdminClient
     from ottla.client.sync.producer import Producer as Producer
     from ottla.client.values import OFFSET_BEGINNING as OFFSET_BEGINNING
     from ottla.client.values import OFFSET_END as OFFSET_END
@@ -53,6 +54,7 @@ _NAMES_BY_MODULE = {
     ),
     "ottla.client.message": ("Message",),
     "ottla.client.partitioners": ("consistent", "fnv1a", "murmur2"),
+    "ottla.client.sync.admin": ("AdminClient",),
     "ottla.client.sync.producer": ("Producer",),
     "ottla.client.values": (
         "OFFSET_BEGINNING", "OFFSET_END", "OFFSET_INVALID", "OFFSET_STORED",

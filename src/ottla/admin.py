@@ -39,6 +39,7 @@ from ottla.client.enumerations import (
     ScramMechanism,
 )
 from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.sync.admin import AdminClient
 from ottla.client.values import OFFSET_INVALID
 
 CONFIG_SOURCE_UNKNOWN_CONFIG: int = ConfigSource.UNKNOWN_CONFIG.value
@@ -74,6 +75,7 @@ __all__ = [
     "AclBindingFilter",
     "AclOperation",
     "AclPermissionType",
+    "AdminClient",
     "AlterConfigOpType",
     "BrokerMetadata",
     "ClusterMetadata",

@@ -200,7 +200,7 @@ class Progress(Generic[K, V]):
 
     def give_up(self) -> None:
         """The time is over: what has no result yet fails."""
-        error = KafkaError(KafkaError._TIMED_OUT, self._call.route.timed_out)
+        error = self._call.route.timed_out
         for key in self._call.keys:
             self.results.setdefault(key, error)
         self._waiting.clear()

@@ -19,7 +19,7 @@ from ottla.client.core.admin.brokers import itself, nodes_of
 from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
 from ottla.client.core.admin.checks import flag
 from ottla.client.core.admin.outcomes import operations, outcome, raise_for
-from ottla.client.core.admin.routes import any_broker, broker, controller
+from ottla.client.core.admin.routes import NO_CONTROLLER, any_broker, broker, controller
 from ottla.client.core.admin.topics import node, uuid_of
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node
@@ -59,7 +59,9 @@ _METADATA_TOPIC = "__cluster_metadata"
 _SOFTWARE, _ANY_VERSION = "ottla", "0"
 
 
-def describe_cluster(*, include_authorized_operations: bool) -> Operation[DescribeClusterResult]:
+def describe_cluster(
+    *, include_authorized_operations: bool = False, timed_out: KafkaError = NO_CONTROLLER
+) -> Operation[DescribeClusterResult]:
     """Describe the cluster and its live brokers."""
     flag(include_authorized_operations, "include_authorized_operations")
 
@@ -88,7 +90,7 @@ def describe_cluster(*, include_authorized_operations: bool) -> Operation[Descri
     at_least, at_most = (
         _METADATA_WITH_CLUSTER_OPERATIONS if include_authorized_operations else (0, None)
     )
-    call = Call([None], any_broker(), request, MetadataResponse, read,
+    call = Call([None], any_broker(timed_out), request, MetadataResponse, read,
                 at_least=at_least, at_most=at_most)  # fmt: skip
     return ask_one(call)
 

@@ -10,8 +10,8 @@ from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask
 from ottla.client.core.admin.checks import all_are, flag, non_empty_list
 from ottla.client.core.admin.outcomes import invalid, outcome, raise_for
 from ottla.client.core.admin.routes import (
-    WAITING_FOR_BROKER,
-    WAITING_FOR_CONTROLLER,
+    NO_BROKER,
+    NO_CONTROLLER,
     Each,
     any_broker,
 )
@@ -102,9 +102,7 @@ def _route(resources: Sequence[ConfigResource], broker: int | None) -> Each[Conf
     default: Target = CONTROLLER if broker is None else broker
     targets = {resource: _broker_of(resource, default) for resource in resources}
     is_controller = CONTROLLER in targets.values()
-    return Each(
-        targets.__getitem__, WAITING_FOR_CONTROLLER if is_controller else WAITING_FOR_BROKER
-    )
+    return Each(targets.__getitem__, NO_CONTROLLER if is_controller else NO_BROKER)
 
 
 def _broker_of(resource: ConfigResource, default: Target) -> Target:

@@ -15,7 +15,7 @@ from ottla.client.core.admin.call import (
 )
 from ottla.client.core.admin.checks import flag
 from ottla.client.core.admin.outcomes import error_of, invalid, raise_for
-from ottla.client.core.admin.routes import WAITING_FOR_RESPONSE, Coordinators
+from ottla.client.core.admin.routes import NO_RESPONSE, Coordinators
 from ottla.client.errors import KafkaError
 from ottla.client.values import (
     OFFSET_INVALID,
@@ -96,7 +96,7 @@ def list_offsets_of_groups(
             # Up to version 7 an answer is about the one group that was asked about.
             yield keys[0], _found(keys[0], answer.error_code, answer.topics, wanted)
 
-    route = Coordinators(timed_out=WAITING_FOR_RESPONSE)
+    route = Coordinators(timed_out=NO_RESPONSE)
     at_least = _FIRST_WITH_REQUIRE_STABLE if require_stable else _FIRST_WITH_ALL_TOPICS
     if len(wanted) > 1:
         at_least = _FIRST_WITH_GROUPS
@@ -214,7 +214,7 @@ def alter_offsets_of_groups(
         [group_id] = keys
         yield group_id, _committed(group_id, answer, wanted[group_id])
 
-    route = Coordinators(timed_out=WAITING_FOR_RESPONSE, is_batched=False)
+    route = Coordinators(timed_out=NO_RESPONSE, is_batched=False)
     call = Call(wanted, route, ask, OffsetCommitResponse, read, at_most=_LAST_WITH_NAMES)
     return ask_all(call)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from ottla.client.admin.clusters import BrokerMetadata, GroupMember, GroupMetadata
 from ottla.client.admin.groups import (
     ConsumerGroupDescription,
     ConsumerGroupListing,
@@ -352,3 +353,51 @@ def delete_consumer_groups(group_ids: list[str]) -> Operation[Outcomes[str, None
         return ((g.group_id, outcome(g.error_code, None, None)) for g in answer.results)
 
     return ask_all(Call(group_ids, Coordinators(), request, DeleteGroupsResponse, read))
+
+
+def list_groups(group: str | None) -> Operation[list[GroupMetadata]]:
+    """What the deprecated ``list_groups`` answers: one group or all, of any protocol type."""
+    listed, errors = yield from listed_groups()
+    if errors and not listed:
+        raise KafkaException(errors[0])
+    wanted = [found.group_id for found in listed if group is None or found.group_id == group]
+    route = Coordinators()
+
+    def request(keys: Sequence[str]) -> DescribeGroupsRequest:
+        return DescribeGroupsRequest(groups=list(keys))
+
+    def read(
+        answer: DescribeGroupsResponse, _: Sequence[str]
+    ) -> Iterable[tuple[str, GroupMetadata | KafkaError]]:
+        for described in answer.groups:
+            yield described.group_id, _group_metadata(described, route.nodes[described.group_id])
+
+    outcomes = yield from ask_all(
+        Call(wanted, route, request, DescribeGroupsResponse, read, at_most=_LAST_WITH_DEAD_GROUPS)
+    )
+    groups, failed = split(outcomes)
+    if failed and not groups:
+        raise KafkaException(next(iter(failed.values())))
+    return list(groups.values())
+
+
+def _group_metadata(described: DescribedGroup, coordinator: Node) -> GroupMetadata:
+    group = GroupMetadata()
+    group.broker = BrokerMetadata()
+    group.broker.id, group.broker.host = coordinator.id, coordinator.host
+    group.broker.port = coordinator.port
+    group.id = described.group_id
+    group.error = error_of(described.error_code)
+    group.state = described.group_state
+    group.protocol_type, group.protocol = described.protocol_type, described.protocol_data
+    group.members = [_group_member(member) for member in described.members]
+    return group
+
+
+def _group_member(described: DescribedGroupMember) -> GroupMember:
+    member = GroupMember()
+    member.id = described.member_id
+    member.client_id, member.client_host = described.client_id, described.client_host
+    member.metadata = bytes(described.member_metadata)
+    member.assignment = bytes(described.member_assignment)
+    return member

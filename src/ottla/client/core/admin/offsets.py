@@ -84,6 +84,11 @@ def list_offsets(
     return ask_all(Call(values, route, request, ListOffsetsResponse, read, at_least=at_least))
 
 
+def listed_partition(partition: TopicPartition, spec: OffsetSpec) -> TopicPartition:
+    """The key that ``list_offsets`` hands out: the partition with the offset that was asked for."""
+    return TopicPartition(partition.topic, partition.partition, spec._value)
+
+
 def _check_offsets(topic_partition_offsets: Any) -> None:
     if not isinstance(topic_partition_offsets, dict):
         raise TypeError(

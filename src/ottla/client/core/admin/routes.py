@@ -24,15 +24,20 @@ K = TypeVar("K")
 # A message, or what makes it once the version is known.
 Request: TypeAlias = Message | Callable[[int], Message]
 
-# The texts of errors are those of confluent_kafka.
-WAITING_FOR_CONTROLLER = "Failed while waiting for controller: Local: Timed out"
-WAITING_FOR_BROKER = "Failed while waiting for broker: Local: Timed out"
-WAITING_FOR_BROKERS = (
-    "Failed while waiting for a valid list of brokers to be available: Local: Timed out"
-)
-WAITING_FOR_RESPONSE = "Failed while waiting for response from broker: Local: Timed out"
-WAITING_FOR_LEADERS = "Failed to query partition leaders: Local: Timed out"
-WAITING_FOR_COORDINATOR = "Local: Timed out"
+
+def _timed_out(waiting_for: str) -> KafkaError:
+    # The texts are confluent_kafka's.
+    return KafkaError(KafkaError._TIMED_OUT, f"{waiting_for}: Local: Timed out")
+
+
+# What is said of items that nobody could be asked about in time.
+NO_CONTROLLER = _timed_out("Failed while waiting for controller")
+NO_BROKER = _timed_out("Failed while waiting for broker")
+NO_BROKERS = _timed_out("Failed while waiting for a valid list of brokers to be available")
+NO_RESPONSE = _timed_out("Failed while waiting for response from broker")
+NO_LEADERS = _timed_out("Failed to query partition leaders")
+TIMED_OUT = KafkaError(KafkaError._TIMED_OUT)
+NO_TRANSPORT = KafkaError(KafkaError._TRANSPORT)
 
 
 class Lookup(NamedTuple):
@@ -48,14 +53,14 @@ class Route(Generic[K]):
     """Who is asked: this one always the same, subclasses whoever is responsible for the item.
 
     Attributes:
-        timed_out: the text of the error when nobody could be asked in time.
+        timed_out: the error when nobody could be asked in time.
         is_batched: whether one request may be about several items.
     """
 
-    timed_out: str
+    timed_out: KafkaError
     is_batched: bool = True
 
-    def __init__(self, target: Target, timed_out: str) -> None:
+    def __init__(self, target: Target, timed_out: KafkaError) -> None:
         self._target = target
         self.timed_out = timed_out
 
@@ -77,17 +82,17 @@ class Route(Generic[K]):
 
 def controller() -> Route[Any]:
     """The controller, whatever the item."""
-    return Route(CONTROLLER, WAITING_FOR_CONTROLLER)
+    return Route(CONTROLLER, NO_CONTROLLER)
 
 
-def any_broker(timed_out: str = WAITING_FOR_CONTROLLER) -> Route[Any]:
+def any_broker(timed_out: KafkaError = NO_CONTROLLER) -> Route[Any]:
     """Any broker, whatever the item."""
     return Route(ANY, timed_out)
 
 
 def broker(broker_id: int) -> Route[Any]:
     """One broker, whatever the item."""
-    return Route(broker_id, WAITING_FOR_BROKER)
+    return Route(broker_id, NO_BROKER)
 
 
 class Each(Route[K]):
@@ -95,12 +100,10 @@ class Each(Route[K]):
 
     Args:
         target_of: whom to ask about an item.
-        timed_out: the text of the error when it could not be asked in time.
+        timed_out: the error when it could not be asked in time.
     """
 
-    def __init__(
-        self, target_of: Callable[[K], Target], timed_out: str = WAITING_FOR_BROKER
-    ) -> None:
+    def __init__(self, target_of: Callable[[K], Target], timed_out: KafkaError = NO_BROKER) -> None:
         self.timed_out = timed_out
         self._target_of = target_of
 
@@ -115,7 +118,7 @@ class Leaders(Route[K]):
         partition_of: the topic's name and the partition's number.
     """
 
-    timed_out = WAITING_FOR_LEADERS
+    timed_out = NO_LEADERS
 
     def __init__(self, partition_of: Callable[[K], tuple[str, int]]) -> None:
         self._partition_of = partition_of
@@ -164,7 +167,7 @@ class Coordinators(Route[str]):
 
     Args:
         key_type: what is coordinated.
-        timed_out: the text of the error when it could not be asked in time.
+        timed_out: the error when it could not be asked in time.
         is_batched: whether a request may be about several items.
 
     Attributes:
@@ -174,7 +177,7 @@ class Coordinators(Route[str]):
     def __init__(
         self,
         key_type: KeyType = KeyType.GROUP,
-        timed_out: str = WAITING_FOR_COORDINATOR,
+        timed_out: KafkaError = TIMED_OUT,
         *,
         is_batched: bool = True,
     ) -> None:

@@ -17,7 +17,7 @@ from ottla.client.core.admin.brokers import nodes_of
 from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
 from ottla.client.core.admin.checks import flag, non_empty_list, refuse_duplicates
 from ottla.client.core.admin.outcomes import error_of, operations, outcome, raise_for
-from ottla.client.core.admin.routes import any_broker, controller
+from ottla.client.core.admin.routes import NO_TRANSPORT, any_broker, controller
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node, TopicCollection, TopicPartitionInfo, Uuid
 from ottla.wire.api.k03_metadata import (
@@ -281,7 +281,7 @@ def list_topics(topic: str | None) -> Operation[ClusterMetadata]:
         raise_for(answer.error_code)
         yield None, cluster_metadata(answer)
 
-    return ask_one(Call([None], any_broker(), request, MetadataResponse, read))
+    return ask_one(Call([None], any_broker(NO_TRANSPORT), request, MetadataResponse, read))
 
 
 def cluster_metadata(answer: MetadataResponse) -> ClusterMetadata:
