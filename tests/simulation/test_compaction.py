@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ottla.log.compaction.run import CleanerSettings
+from ottla.log.compaction.run import CleanerSettings, cleaning_plan
 from ottla.log.config import LogConfig
 from ottla.log.directory import LogDirectory
 from ottla.log.errors import LogDirectoryFailed
@@ -31,7 +31,7 @@ from ottla.records.control import (
 from ottla.records.decode import decode_records
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
-from ottla.testing.compaction import SMALL, clean_now, plan_now
+from ottla.testing.compaction import SMALL, clean_now
 from ottla.testing.simulation.disk import SimulatedDisk
 
 DATA = "/data"
@@ -260,7 +260,7 @@ def test_the_view_by_key_is_the_same_after_compaction(seed: int) -> None:
         table.use(table.random.randrange(10, 60))
         stable = table.last_stable_offset
         before, batches = committed(table.log, stable), dict(batches_in(table.log))
-        plan = plan_now(table.log, table.now_ms, last_stable_offset=stable)
+        plan = cleaning_plan(table.log, table.now_ms, last_stable_offset=stable)
         table.clean()
         after = committed(table.log, stable)
         assert view(after) == view(before)

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from ottla.broker.partition import Partition
 from ottla.broker.worker import NewWorker, Worker
 from ottla.log.compaction.cleaning import is_damage
-from ottla.log.compaction.plan import CleaningPlan, plan_cleaning
+from ottla.log.compaction.plan import CleaningPlan
 from ottla.log.compaction.run import (
     Abandoned,
     CleanerSettings,
@@ -24,6 +24,7 @@ from ottla.log.compaction.run import (
     Steps,
     Used,
     Work,
+    cleaning_plan,
 )
 from ottla.log.compaction.throttle import Throttle
 from ottla.log.directory import LogDirectory
@@ -173,7 +174,7 @@ class LogCleaner:
             ):
                 continue
             try:
-                plan = plan_of(partition, now_ms)
+                plan = cleaning_plan(log, now_ms, last_stable_offset=partition.last_stable_offset)
             except LogDirectoryFailed:
                 continue
             if plan.is_due(log.config.min_cleanable_dirty_ratio) and (
@@ -289,23 +290,3 @@ def _send(steps: Steps, result: object) -> Work | Used | None:
         return steps.send(result)
     except StopIteration:
         return None
-
-
-def plan_of(partition: Partition, now_ms: int) -> CleaningPlan:
-    """What of a partition can be cleaned now.
-
-    Raises:
-        LogDirectoryFailed: the disk failed.
-    """
-    log = partition.log
-    return log.compaction.guarded(
-        lambda segments: plan_cleaning(
-            segments,
-            log.config,
-            now_ms,
-            first_dirty_offset=log.first_dirty_offset,
-            log_start_offset=log.log_start_offset,
-            log_end_offset=log.log_end_offset,
-            last_stable_offset=partition.last_stable_offset,
-        )
-    )

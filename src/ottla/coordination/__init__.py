@@ -1,1 +1,3 @@
-"""Coordinators as decide / replay machines: groups and their offsets."""
+"""Coordinators as decide / replay machines: groups and their offsets, transactions, share groups
+and the state of their partitions.
+"""

@@ -5,33 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ottla.log.compaction.plan import CleaningPlan, plan_cleaning
-from ottla.log.compaction.run import CleanerSettings, LogCleaning, Used
+from ottla.log.compaction.run import CleanerSettings, LogCleaning, Used, cleaning_plan
 from ottla.log.directory import LogDirectory
 from ottla.log.partition_log import PartitionLog
 from ottla.ports.disk import Disk
 
 SMALL = CleanerSettings(map_bytes=1 << 20, load_factor=0.9, buffer_bytes=2048, piece_bytes=1 << 14)
 _SEED = bytes(range(16))
-
-
-def plan_now(
-    log: PartitionLog, now_ms: int, *, last_stable_offset: int | None = None
-) -> CleaningPlan:
-    """What of a log could be cleaned now, by default everything that has been flushed."""
-    if last_stable_offset is None:
-        last_stable_offset = log.flushed_offset
-    return log.compaction.guarded(
-        lambda segments: plan_cleaning(
-            segments,
-            log.config,
-            now_ms,
-            first_dirty_offset=log.first_dirty_offset,
-            log_start_offset=log.log_start_offset,
-            log_end_offset=log.log_end_offset,
-            last_stable_offset=last_stable_offset,
-        )
-    )
 
 
 def clean_now(
@@ -47,9 +27,12 @@ def clean_now(
     """Clean a log, due or not; returns the cleaning that was done.
 
     Args:
+        last_stable_offset: by default what has been flushed.
         between_steps: called where the log's thread could do something else.
     """
-    plan = plan_now(log, now_ms, last_stable_offset=last_stable_offset)
+    if last_stable_offset is None:
+        last_stable_offset = log.flushed_offset
+    plan = cleaning_plan(log, now_ms, last_stable_offset=last_stable_offset)
     cleaning = LogCleaning(
         disk,
         directory,

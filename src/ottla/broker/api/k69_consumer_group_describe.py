@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from ottla.broker.authorized_operations import GROUP_OPERATIONS
+from ottla.broker.group_descriptions import describe
 from ottla.coordination.groups.commands import ConsumerGroupDescribe
-from ottla.coordination.groups.routing import split_by_partition
 from ottla.wire.api.k69_consumer_group_describe import (
     ConsumerGroupDescribeRequest,
     ConsumerGroupDescribeResponse,
@@ -25,35 +23,29 @@ if TYPE_CHECKING:
 async def handle(
     context: RequestContext, request: ConsumerGroupDescribeRequest
 ) -> ConsumerGroupDescribeResponse:
-    groups = context.broker.groups
+    def command(group_ids: list[str], token: asyncio.Future[Any]) -> ConsumerGroupDescribe:
+        part = ConsumerGroupDescribeRequest(
+            group_ids=group_ids, include_authorized_operations=False
+        )
+        return ConsumerGroupDescribe(token, part, context.version)
+
     try:
-        await groups.ensure_topic()
-        shares = split_by_partition(request.group_ids, groups.partition_count)
-        responses = await groups.submit_to_each(
-            {index: partial(_command, share, context.version) for index, share in shares.items()}
+        described = await describe(
+            context.broker.groups,
+            request.group_ids,
+            command,
+            include_authorized_operations=request.include_authorized_operations,
         )
     except ProtocolError as error:
         return ConsumerGroupDescribeResponse(
             groups=[_refused(group_id, error.code) for group_id in request.group_ids]
         )
-    described = {group.group_id: group for response in responses for group in response.groups}
-    if request.include_authorized_operations:
-        for group in described.values():
-            if not group.error_code:
-                group.authorized_operations = GROUP_OPERATIONS
     return ConsumerGroupDescribeResponse(
         groups=[
             described[group_id] if group_id else _refused(group_id, ErrorCode.INVALID_GROUP_ID)
             for group_id in request.group_ids
         ]
     )
-
-
-def _command(
-    group_ids: list[str], version: int, token: asyncio.Future[Any]
-) -> ConsumerGroupDescribe:
-    request = ConsumerGroupDescribeRequest(group_ids=group_ids, include_authorized_operations=False)
-    return ConsumerGroupDescribe(token, request, version)
 
 
 def _refused(group_id: str, code: ErrorCode) -> DescribedConsumerGroup:

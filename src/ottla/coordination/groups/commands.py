@@ -57,24 +57,25 @@ class Command:
         return f"{type(self).__name__}({self.request!r}, version={self.version})"
 
 
-class JoinGroup(Command):
-    """``unique_id`` is a fresh UUID as text; it becomes part of the member id given out."""
+class _MemberCommand(Command):
+    """What a member may begin with, so that its client is to be remembered."""
 
     __slots__ = ("context", "unique_id")
-    MODULE = _CLASSIC
-    request: JoinGroupRequest
 
     def __init__(
-        self,
-        token: object,
-        request: JoinGroupRequest,
-        version: int,
-        context: ClientContext,
-        unique_id: str,
+        self, token: object, request: Any, version: int, context: ClientContext, unique_id: str
     ) -> None:
         super().__init__(token, request, version)
         self.context = context
         self.unique_id = unique_id
+
+
+class JoinGroup(_MemberCommand):
+    """``unique_id`` is a fresh UUID as text; it becomes part of the member id given out."""
+
+    __slots__ = ()
+    MODULE = _CLASSIC
+    request: JoinGroupRequest
 
 
 class SyncGroup(Command):
@@ -163,24 +164,12 @@ class DeleteGroups(Command):
     request: DeleteGroupsRequest
 
 
-class ConsumerGroupHeartbeat(Command):
+class ConsumerGroupHeartbeat(_MemberCommand):
     """``unique_id`` is a fresh UUID as text, for a client that sends no member id of its own."""
 
-    __slots__ = ("context", "unique_id")
+    __slots__ = ()
     MODULE = _CONSUMER
     request: ConsumerGroupHeartbeatRequest
-
-    def __init__(
-        self,
-        token: object,
-        request: ConsumerGroupHeartbeatRequest,
-        version: int,
-        context: ClientContext,
-        unique_id: str,
-    ) -> None:
-        super().__init__(token, request, version)
-        self.context = context
-        self.unique_id = unique_id
 
 
 class ConsumerGroupDescribe(Command):

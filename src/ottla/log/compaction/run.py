@@ -18,7 +18,7 @@ from ottla.log.compaction.cleaning import (
     Indexing,
     Rewriting,
 )
-from ottla.log.compaction.plan import CleaningPlan, group_segments
+from ottla.log.compaction.plan import CleaningPlan, group_segments, plan_cleaning
 from ottla.log.directory import LogDirectory
 from ottla.log.flush import FlushTarget
 from ottla.log.partition_log import PartitionLog
@@ -50,6 +50,25 @@ class Abandoned(Exception):  # noqa: N818 - nothing is wrong
 Work = Callable[[], Any]
 """Blocking work for a worker; its result is sent back, its exception thrown."""
 Steps = Generator[Work | Used, Any, None]
+
+
+def cleaning_plan(log: PartitionLog, now_ms: int, *, last_stable_offset: int) -> CleaningPlan:
+    """What of a log can be cleaned now, due or not.
+
+    Raises:
+        LogDirectoryFailed: the disk failed.
+    """
+    return log.compaction.guarded(
+        lambda segments: plan_cleaning(
+            segments,
+            log.config,
+            now_ms,
+            first_dirty_offset=log.first_dirty_offset,
+            log_start_offset=log.log_start_offset,
+            log_end_offset=log.log_end_offset,
+            last_stable_offset=last_stable_offset,
+        )
+    )
 
 
 class LogCleaning:
