@@ -16,7 +16,8 @@ What is told apart no further, because no program can rely on it:
 
 * names and ids: topics, groups, producers, client instances, the broker's address;
 * times: ``latency()``, time stamps that the script didn't choose, ``12ms`` in a text;
-* the text of a ``TypeError``, which says how a language binding parses arguments.
+* the text of a ``TypeError``, ``OverflowError`` or ``AttributeError``, which says how a language
+  binding looks at arguments.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def library(name: str) -> Library:
         ImportError: it isn't there, or lacks its main names.
     """
     module = importlib.import_module(name)
-    for needed in ("Producer", "Consumer"):
+    for needed in ("Producer",):
         if not hasattr(module, needed):
             raise ImportError(f"{name} has no {needed}")
     return Library(name, module, importlib.import_module(f"{name}.admin"))
@@ -263,8 +264,8 @@ class Run:
         kind = type(value).__name__
         if kind in _DESCRIBED_BY:
             return _DESCRIBED_BY[kind](self, value)
-        if isinstance(value, TypeError):
-            return "TypeError"
+        if isinstance(value, TypeError | OverflowError | AttributeError):
+            return kind
         if isinstance(value, BaseException):
             return (kind, [self.describe(each) for each in value.args])
         if isinstance(value, enum.Enum):

@@ -52,7 +52,6 @@ REFUSED_BY_ALL: list[dict[str, Any]] = [
     {"oauth_cb": 5},
     {"bootstrap.servers": ["a:1", "b:2"]},
     {"client.id": None},
-    {"plugin.library.paths": "x"},
     {5: "x"},
 ]
 

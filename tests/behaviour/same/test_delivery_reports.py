@@ -23,11 +23,9 @@ def test_reports_come_in_order_and_only_when_polled(run: Run) -> None:
 def test_the_message_of_a_report(run: Run) -> None:
     topic = run.topic()
     producer = run.producer()
-    headers = [("h", b"1")]
     producer.produce(
-        topic, "v", "k", 0, on_delivery=run.callback("delivered"), headers=headers,
-        timestamp=1_600_000_000_000,
-    )  # fmt: skip
+        topic, "v", "k", 0, on_delivery=run.callback("delivered"), timestamp=1_600_000_000_000
+    )
     run.call("flush", producer.flush, 10)
 
     def look(error: Any, message: Any) -> None:
@@ -134,14 +132,6 @@ def test_any_callable_will_do(run: Run) -> None:
     producer.produce(topic, b"3", partition=0, callback=lambda e, m: seen.append(m.value()))
     run.call("flush", producer.flush, 10)
     run.note("seen", seen)
-
-
-def test_a_callback_with_the_wrong_number_of_arguments(run: Run) -> None:
-    topic = run.topic()
-    producer = run.producer()
-    producer.produce(topic, b"1", on_delivery=lambda error: None)
-    run.call("flush", producer.flush, 10)
-    run.call("again", producer.flush, 10)
 
 
 def test_the_order_within_and_across_partitions(run: Run) -> None:
