@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from secrets import token_bytes
+from typing import TYPE_CHECKING, overload
 
+from ottla.client.arguments import text
 from ottla.client.core import admin as core
 from ottla.client.core.admin.checks import broker_id
 from ottla.client.core.admin.routes import TIMED_OUT
@@ -14,12 +16,17 @@ from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.sync.admin_futures import AdminFutures
 
 if TYPE_CHECKING:
+    from ottla.client.admin.acls import AclBinding, AclBindingFilter
     from ottla.client.admin.clusters import ClusterMetadata, DescribeClusterResult, GroupMetadata
     from ottla.client.admin.configs import ConfigEntry, ConfigResource
     from ottla.client.admin.groups import ConsumerGroupDescription, ListConsumerGroupsResult
     from ottla.client.admin.offsets import DeletedRecords, ListOffsetsResultInfo, OffsetSpec
+    from ottla.client.admin.scram import (
+        UserScramCredentialAlteration,
+        UserScramCredentialsDescription,
+    )
     from ottla.client.admin.topics import NewPartitions, NewTopic, TopicDescription
-    from ottla.client.enumerations import ConsumerGroupState, ConsumerGroupType
+    from ottla.client.enumerations import ConsumerGroupState, ConsumerGroupType, ElectionType
     from ottla.client.values import (
         ConsumerGroupTopicPartitions,
         TopicCollection,
@@ -170,11 +177,11 @@ class AdminClient(AdminFutures):
             described = self._wait(operation, timeout, _NO_CLUSTER_ID)
         except KafkaException as exception:
             error = exception.args[0]
-            text = (
+            reason = (
                 f"{error.str()}. The broker must support KIP-78 (>= 0.10.1) for the cluster id to "
                 "be available."
             )
-            raise KafkaException(KafkaError(error.code(), text)) from None
+            raise KafkaException(KafkaError(error.code(), reason)) from None
         return described.cluster_id
 
     def describe_cluster(
@@ -440,3 +447,132 @@ class AdminClient(AdminFutures):
         timeout_ms = self._operation_timeout_ms(operation_timeout)
         operation = core.offsets.delete_records(topic_partition_offsets, timeout_ms=timeout_ms)
         return self._each(topic_partition_offsets, operation, request_timeout)
+
+    def elect_leaders(
+        self,
+        election_type: ElectionType,
+        partitions: list[TopicPartition] | None = None,
+        *,
+        operation_timeout: float | None = None,
+        request_timeout: float | None = None,
+    ) -> Future[dict[TopicPartition, KafkaError | None]]:
+        """Elect leaders.
+
+        Args:
+            election_type: the preferred replicas, or whichever there are.
+            partitions: of which partitions; None: of all.
+            operation_timeout: see the class.
+            request_timeout: see the class.
+
+        Returns:
+            By partition: None, or why there was no election.
+        """
+        timeout_ms = self._operation_timeout_ms(operation_timeout)
+        operation = core.partitions.elect_leaders(election_type, partitions, timeout_ms=timeout_ms)
+        return self._one(operation, request_timeout)
+
+    # Access
+
+    def create_acls(
+        self, acls: list[AclBinding], *, request_timeout: float | None = None
+    ) -> dict[AclBinding, Future[None]]:
+        """Make access rules.
+
+        Args:
+            acls: the rules, each once.
+            request_timeout: see the class.
+
+        Returns:
+            By rule.
+        """
+        return self._each(acls, core.acls.create_acls(acls), request_timeout)
+
+    def describe_acls(
+        self, acl_binding_filter: AclBindingFilter, *, request_timeout: float | None = None
+    ) -> Future[list[AclBinding]]:
+        """Find access rules.
+
+        Args:
+            acl_binding_filter: which; ``ANY`` and None match everything, the pattern type ``MATCH``
+                finds what applies to a resource of this name.
+            request_timeout: see the class.
+        """
+        return self._one(core.acls.describe_acls(acl_binding_filter), request_timeout)
+
+    def delete_acls(
+        self, acl_binding_filters: list[AclBindingFilter], *, request_timeout: float | None = None
+    ) -> dict[AclBindingFilter, Future[list[AclBinding]]]:
+        """Delete access rules.
+
+        Args:
+            acl_binding_filters: which, as for :meth:`describe_acls`.
+            request_timeout: see the class.
+
+        Returns:
+            By filter: the rules deleted.
+        """
+        operation = core.acls.delete_acls(acl_binding_filters)
+        return self._each(acl_binding_filters, operation, request_timeout)
+
+    @overload
+    def describe_user_scram_credentials(
+        self, users: None = None, *, request_timeout: float | None = None
+    ) -> Future[dict[str, UserScramCredentialsDescription]]: ...
+
+    @overload
+    def describe_user_scram_credentials(
+        self, users: list[str], *, request_timeout: float | None = None
+    ) -> dict[str, Future[UserScramCredentialsDescription]]: ...
+
+    def describe_user_scram_credentials(
+        self, users: list[str] | None = None, *, request_timeout: float | None = None
+    ) -> (
+        Future[dict[str, UserScramCredentialsDescription]]
+        | dict[str, Future[UserScramCredentialsDescription]]
+    ):
+        """Describe SCRAM credentials, without their secrets.
+
+        Args:
+            users: whose, each once; None: everybody's.
+            request_timeout: see the class.
+
+        Returns:
+            By user; for everybody one future of all.
+        """
+        if users is None:
+            return self._one(core.scram.describe_all_user_scram_credentials(), request_timeout)
+        operation = core.scram.describe_user_scram_credentials(users)
+        return self._each(users, operation, request_timeout)
+
+    def alter_user_scram_credentials(
+        self,
+        alterations: list[UserScramCredentialAlteration],
+        *,
+        request_timeout: float | None = None,
+    ) -> dict[str, Future[None]]:
+        """Set and delete SCRAM credentials; passwords do not leave this process.
+
+        Args:
+            alterations: the changes, one for each user and mechanism.
+            request_timeout: see the class.
+
+        Returns:
+            By user.
+        """
+        operation = core.scram.alter_user_scram_credentials(
+            alterations, new_salt=lambda: token_bytes(core.scram.SALT_BYTES)
+        )
+        users = dict.fromkeys(alteration.user for alteration in alterations)
+        return self._each(users, operation, request_timeout)
+
+    def set_sasl_credentials(self, username: str, password: str) -> None:
+        """Use other SASL credentials from the next connection on (PLAIN and SCRAM).
+
+        Args:
+            username: the user's name.
+            password: the password.
+        """
+        text(username, "username")
+        text(password, "password")
+        self._check_open()
+        self._thread.call(self._thread.engine.set_sasl_credentials, username, password)

@@ -9,11 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ottla.client.core.admin import acls as acls
     from ottla.client.core.admin import clusters as clusters
     from ottla.client.core.admin import configs as configs
     from ottla.client.core.admin import group_offsets as group_offsets
     from ottla.client.core.admin import groups as groups
     from ottla.client.core.admin import offsets as offsets
+    from ottla.client.core.admin import partitions as partitions
+    from ottla.client.core.admin import scram as scram
+    from ottla.client.core.admin import topic_partitions as topic_partitions
     from ottla.client.core.admin import topics as topics
 
 
