@@ -270,6 +270,8 @@ class Run:
             return (kind, [self.describe(each) for each in value.args])
         if isinstance(value, enum.Enum):
             return str(value)
+        if isinstance(value, type):
+            return value.__name__
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, bytes):
@@ -316,7 +318,7 @@ def history_of(script: Script, used: Library, bootstrap_servers: str) -> list[st
     try:
         script(run)
     except Exception as error:
-        run.note(ENDED_EARLY, error)
+        run.note(ENDED_EARLY, repr(error))
     finally:
         run.end()
     return run.history
