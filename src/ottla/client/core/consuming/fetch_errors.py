@@ -44,7 +44,7 @@ class FetchErrors:
         self._backoff_ms = backoff_ms
 
     def resolve(
-        self, partition: AssignedPartition, error_code: int, now_ms: float
+        self, partition: AssignedPartition, error_code: int, broker_id: int, now_ms: float
     ) -> Resolution | KafkaError:
         """Do to the partition what its error asks for.
 
@@ -52,7 +52,7 @@ class FetchErrors:
             What else to do; an error is for the application.
         """
         if error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
-            return self._out_of_range(partition)
+            return self._out_of_range(partition, broker_id)
         is_new = partition.reported_error != error_code
         if error_code in _LEADER_UNKNOWN:
             wait_ms = min(_FIRST_RETRY_MS * 2**partition.failures, self._backoff_ms)
@@ -65,10 +65,15 @@ class FetchErrors:
         partition.reported_error = error_code
         return KafkaError(error_code, f"Fetch from broker failed: {KafkaError(error_code).str()}")
 
-    def _out_of_range(self, partition: AssignedPartition) -> Resolution:
+    def _out_of_range(self, partition: AssignedPartition, broker_id: int) -> Resolution:
         if partition.preferred_replica != NO_REPLICA:
             # A follower may lag behind, only the leader can tell (KIP-392).
             partition.preferred_replica = NO_REPLICA
             return Resolution.NOTHING
-        partition.reset(KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE))
+        error = KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        text = (
+            "fetch failed due to requested offset not available on the broker: "
+            f"{error.str()} (broker {broker_id})"
+        )
+        partition.reset(KafkaError(error.code(), text))
         return Resolution.NOTHING

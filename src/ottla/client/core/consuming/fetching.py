@@ -170,6 +170,7 @@ class Fetcher:
         for partition in partitions:
             if (
                 partition.is_paused
+                or partition.is_revoked
                 or partition.stage is not Stage.FETCHED
                 or now_ms < partition.backoff_until_ms
             ):
@@ -311,7 +312,7 @@ class Fetcher:
         frame = Frame(size_bytes)
         delivered: list[Delivered] = []
         for partition, fetched in self._of_this_version(plan, response):
-            delivered += self._take(partition, fetched, frame, cluster, now_ms)
+            delivered += self._take(partition, fetched, frame, broker_id, now_ms)
         if response.node_endpoints:
             self._learn_leaders(plan, response, cluster)
         if frame.in_use:
@@ -319,7 +320,7 @@ class Fetcher:
         if self._settings.reports_eof:
             for partition, version in plan.versions.values():
                 if partition.version == version:
-                    delivered += self._end_of_partition(partition)
+                    delivered += self._end_of_partition(partition, broker_id)
         return delivered
 
     def _of_this_version(
@@ -340,11 +341,11 @@ class Fetcher:
         partition: AssignedPartition,
         fetched: FetchedPartition,
         frame: Frame,
-        cluster: ClusterView,
+        broker_id: int,
         now_ms: float,
     ) -> Iterator[Delivered]:
         if fetched.error_code != ErrorCode.NONE:
-            resolution = self._errors.resolve(partition, fetched.error_code, now_ms)
+            resolution = self._errors.resolve(partition, fetched.error_code, broker_id, now_ms)
             if resolution is Resolution.REFRESH_METADATA:
                 self.needs_metadata = True
             elif isinstance(resolution, KafkaError):
@@ -405,7 +406,9 @@ class Fetcher:
         partition.queued_messages += cursor.record_count
         return records
 
-    def _end_of_partition(self, partition: AssignedPartition) -> Iterator[PartitionError]:
+    def _end_of_partition(
+        self, partition: AssignedPartition, broker_id: int
+    ) -> Iterator[PartitionError]:
         """Tell once that an offset is the end; what a session leaves out has not grown."""
         is_committed = self._settings.is_read_committed
         end = partition.last_stable_offset if is_committed else partition.high_watermark
@@ -414,7 +417,11 @@ class Fetcher:
         offset = partition.fetch_offset
         if 0 <= end <= offset != partition.eof_offset and partition.stage is Stage.FETCHED:
             partition.eof_offset = offset
-            error = KafkaError(KafkaError._PARTITION_EOF)
+            text = (
+                f"Fetch from broker {broker_id} reached end of partition at offset {offset} "
+                f"(HighwaterMark {partition.high_watermark})"
+            )
+            error = KafkaError(KafkaError._PARTITION_EOF, text)
             yield PartitionError(partition, partition.version, error, offset)
 
     def _learn_leaders(

@@ -82,17 +82,20 @@ class AssignedPartition:
     __slots__ = (
         "_position", "_resume", "_stored", "_stores_offsets", "backoff_until_ms",
         "committed_offset", "cursor", "eof_offset", "failures", "fetch_epoch", "fetch_offset",
-        "fetched_turn", "high_watermark", "is_asking", "is_paused", "last_stable_offset",
-        "leader_epoch", "list_timestamp", "log_start_offset", "number", "preferred_replica",
-        "preferred_until_ms", "queued_bytes", "queued_messages", "reported_error", "reset_reason",
-        "stage", "topic", "version",
+        "fetched_turn", "high_watermark", "is_asking", "is_paused", "is_revoked",
+        "last_stable_offset", "leader_epoch", "list_timestamp", "log_start_offset", "number",
+        "preferred_replica", "preferred_until_ms", "queued_messages", "reported_error",
+        "reset_reason", "stage", "start_offset", "topic", "version",
     )  # fmt: skip
 
     def __init__(self, start: Start, *, stores_offsets: bool = True) -> None:
         self.topic = start.topic
         self.number = start.partition
+        self.start_offset = start.offset
         self.version = 0
         self.is_paused = False
+        self.is_revoked = False
+        """Whether the group takes it away: nothing more is fetched until the application knows."""
         self.is_asking = False
         """Whether a question about its position is under way."""
         self.backoff_until_ms = 0.0
@@ -104,7 +107,6 @@ class AssignedPartition:
         self.log_start_offset = OFFSET_INVALID
         self.preferred_replica = NO_REPLICA
         self.preferred_until_ms = 0.0
-        self.queued_bytes = 0
         self.queued_messages = 0
         self.fetched_turn = 0
         """When it last gave records, counted in answers: those that waited longer go first."""
@@ -173,6 +175,14 @@ class AssignedPartition:
         self._forget_fetched()
         if self.stage in (Stage.FETCHED, Stage.VALIDATED):
             self.fetch_offset, self.fetch_epoch, _ = self._resume
+
+    def rewind(self, offset: int, leader_epoch: int) -> None:
+        """Take back messages that were handed out and never reached the user."""
+        self.settle()
+        self._position = self._resume = Stored(offset, leader_epoch)
+        if self._stores_offsets:
+            self._stored = self._position
+        self.refetch()
 
     def pause(self) -> None:
         """Fetch nothing, and forget what is fetched: it would take room from others."""

@@ -1,0 +1,183 @@
+"""What waits for the application of a consumer, between the engine's loop and its own thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ottla.client.backend import active
+from ottla.client.core.consuming.fetching import Delivered, FetchedRecords
+from ottla.client.core.consuming.partition import AssignedPartition, PartitionError
+from ottla.client.engine.consuming_group import Rebalance
+from ottla.client.errors import KafkaError
+from ottla.client.message import Message
+from ottla.client.values import OFFSET_INVALID, TIMESTAMP_NOT_AVAILABLE
+
+if TYPE_CHECKING:
+    from ottla.client.engine.consuming import Consuming
+
+_NO_TIMESTAMP = TIMESTAMP_NOT_AVAILABLE, -1
+
+
+class Inbox:
+    """Takes what the engine delivers (it is its ``Application``) and hands out messages.
+
+    The engine's side may be called while the application's thread is in the middle of the other:
+    it only ever appends to queues and raises flags.
+
+    Args:
+        consumer: whose ``poll`` reads the cursor that is set here.
+        notify: wakes whoever waits for something to come; any thread.
+        call_engine: calls a method of the engine's side on its loop; any thread.
+        call_user: calls a user's callback, or queues it for the right thread.
+        rebalance: told of changes of the assignment.
+    """
+
+    def __init__(
+        self,
+        consumer: active.ConsumerBase,
+        *,
+        notify: Callable[[], object],
+        call_engine: Callable[..., object],
+        call_user: Callable[..., object],
+        rebalance: Callable[[Rebalance], object],
+    ) -> None:
+        self._consumer = consumer
+        self._notify = notify
+        self._call_engine = call_engine
+        self._call_user = call_user
+        self._rebalance = rebalance
+        self._delivered: deque[Delivered] = deque()
+        self._errors: deque[Message[Any, Any]] = deque()
+        self._current: FetchedRecords | None = None
+        self.is_polling = False
+        """Whether a thread is inside ``poll`` or its like."""
+        self.consuming: Consuming
+
+    # The engine's side
+
+    def deliver(self, delivered: Sequence[Delivered]) -> None:
+        """Records and errors to hand out, in this order."""
+        self._delivered.extend(delivered)
+        self._notify()
+
+    def rebalance(self, event: Rebalance) -> None:
+        """A change of the assignment for the application's callbacks."""
+        self._rebalance(event)
+        self.look_again()
+
+    def fail(self, error: KafkaError, topic: str | None) -> None:
+        """An error for the next ``poll``."""
+        self._errors.append(
+            Message(topic, 0, value=error.str().encode(), error=error, timestamp=_NO_TIMESTAMP)
+        )
+        self.look_again()
+
+    def call_user(self, callback: Callable[..., object], *arguments: Any) -> None:
+        """Have a user's callback called."""
+        self._call_user(callback, *arguments)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Have the next ``poll`` look at more than its cursor."""
+        self._consumer._has_news = True
+        self._notify()
+
+    def take_polled(self) -> bool:
+        """Whether the application has polled since the last time, or is polling."""
+        has_polled = self._consumer._has_polled or self.is_polling
+        self._consumer._has_polled = False
+        return has_polled
+
+    # The application's side
+
+    def next_message(self) -> Message[Any, Any] | None:
+        """The next message without waiting, None when there is none."""
+        while True:
+            if self._errors:
+                return self._errors.popleft()
+            cursor = self._consumer._cursor
+            if cursor is None:
+                error = self._open_next()
+                if error is not None:
+                    return error
+                if self._current is None:
+                    return None
+                continue
+            if not self._is_void():
+                message = cursor.next()
+                if message is not None:
+                    return message
+            self.leave()
+
+    def take(self, limit: int) -> list[Message[Any, Any]]:
+        """At most so many messages without waiting."""
+        messages: list[Message[Any, Any]] = []
+        while len(messages) < limit:
+            cursor = self._consumer._cursor
+            if cursor is not None and not self._errors and not self._is_void():
+                taken = cursor.take(limit - len(messages))
+                if len(taken) == limit:
+                    return taken
+                messages += taken
+                if len(messages) == limit:
+                    break
+            # The end of the cursor, or something that is no record: the long way.
+            message = self.next_message()
+            if message is None:
+                break
+            messages.append(message)
+        return messages
+
+    def leave(self) -> None:
+        """Done with what is being read: it is at its end, or the position is set elsewhere."""
+        records, self._current = self._current, None
+        self._consumer._cursor = None
+        if records is None:
+            return
+        if not records.is_void:
+            records.partition.settle()
+            if records.cursor.error is not None and (
+                records.cursor.position < records.cursor.end_offset
+            ):
+                # What could not be read is fetched again; the engine tells why.
+                self._call_engine(self.consuming.damaged, records)
+        self._release(records)
+
+    def _is_void(self) -> bool:
+        records = self._current
+        return records is None or records.is_void
+
+    def _open_next(self) -> Message[Any, Any] | None:
+        """Begin with what was delivered next; an error stands for itself."""
+        while self._delivered:
+            delivered = self._delivered.popleft()
+            if isinstance(delivered, PartitionError):
+                if delivered.version == delivered.partition.version:
+                    return _error_message(delivered)
+            elif delivered.is_void:
+                self._release(delivered)
+            else:
+                self._current = delivered
+                delivered.partition.cursor = delivered.cursor
+                self._consumer._cursor = delivered.cursor
+                return None
+        return None
+
+    def _release(self, records: FetchedRecords) -> None:
+        if self.consuming.release(records):
+            self._call_engine(self.consuming.wake)
+
+
+def _error_message(told: PartitionError) -> Message[Any, Any]:
+    partition: AssignedPartition = told.partition
+    return Message(
+        partition.topic,
+        partition.number,
+        told.offset if told.offset >= 0 else OFFSET_INVALID,
+        value=told.error.str().encode(),
+        error=told.error,
+        timestamp=_NO_TIMESTAMP,
+        leader_epoch=partition.leader_epoch,
+    )
