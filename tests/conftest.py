@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pathlib
 import re
 import shutil
@@ -26,6 +27,11 @@ from ottla.testing.raw_client import fixed_port
 from ottla.testing.waiting import eventually
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
 from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, TopicToCreate
+
+# Brokers and clients are started hundreds of times: where no bytecode is to be written beside the
+# sources, it has a place of its own.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = str(PEERS_DIRECTORY.parent / "bytecode")
 
 Target = BrokerProcess | ApacheKafka
 

@@ -154,4 +154,4 @@ def test_the_broker_survives_random_requests(make_broker: MakeBroker, random: Ra
 
 @pytest.mark.slow
 def test_the_broker_survives_many_random_requests(make_broker: MakeBroker, random: Random) -> None:
-    fuzz(make_broker(), random, 30)
+    fuzz(make_broker(), random, 15)
