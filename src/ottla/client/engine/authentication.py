@@ -83,7 +83,7 @@ class Authenticator:
 
     async def _renew(self, link: Link, connection: Connection, versions: BrokerVersions) -> None:
         """Authenticate an open connection again; meanwhile nothing else is sent on it."""
-        link.hold()
+        connection.hold()
         try:
             lifetime_ms = await self._converse(link, connection, versions)
         except KafkaException as exception:
@@ -92,7 +92,7 @@ class Authenticator:
             self._runtime.log.debug("security", "REAUTH", f"{link.name}: authenticated again")
             self._renew_in_time(link, connection, versions, lifetime_ms)
         finally:
-            link.resume()
+            connection.resume()
 
     async def _converse(self, link: Link, connection: Connection, versions: BrokerVersions) -> int:
         """The whole conversation; how long the session lasts in milliseconds, 0 for no limit."""
@@ -103,7 +103,7 @@ class Authenticator:
         token = conversation.start()
         for _ in range(_MAX_ROUNDS):
             body = [SaslAuthenticateRequest(auth_bytes=token).encode(version)]
-            reply = await call(connection.request, _AUTHENTICATE, version, body, timeout_ms)
+            reply = await call(connection.request_at_once, _AUTHENTICATE, version, body, timeout_ms)
             answer = decode(SaslAuthenticateResponse, reply, version, link.name)
             if answer.error_code != ErrorCode.NONE:
                 reason = answer.error_message or describe(answer.error_code)
@@ -120,7 +120,7 @@ class Authenticator:
         """Name the mechanism."""
         version = versions.choose(_HANDSHAKE, at_least=_FRAMED_FROM)
         body = [SaslHandshakeRequest(mechanism=self._mechanism).encode(version)]
-        reply = await call(connection.request, _HANDSHAKE, version, body, timeout_ms)
+        reply = await call(connection.request_at_once, _HANDSHAKE, version, body, timeout_ms)
         answer = decode(SaslHandshakeResponse, reply, version, link.name)
         if answer.error_code != ErrorCode.NONE:
             raise refused(

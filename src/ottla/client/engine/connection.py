@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
+from ottla.client.engine.failures import lost_failure
 from ottla.client.errors import KafkaError
 from ottla.wire.apis import API_VERSIONS, APIS
 from ottla.wire.declare import Buffer
@@ -114,7 +115,9 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._error: KafkaError | None = None
         self._correlation_id = 0
+        self._answer_count = 0
         self._waiting: deque[_Request] = deque()
+        self._held: list[tuple[int, int, Sequence[Buffer], OnReply, float, bool]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = float("inf")
         # What was received and not yet understood lies in _buffer[_start:_end], unless an answer
@@ -137,6 +140,23 @@ class Connection(asyncio.BufferedProtocol):
         """Whether requests can be sent."""
         return self._transport is not None and self._error is None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether requests are held back."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Hold requests back: the connection is being authenticated again."""
+        self._held = []
+
+    def resume(self) -> None:
+        """Send what was held back."""
+        held, self._held = self._held, None
+        for api_key, version, body, on_reply, timeout_ms, has_answer in held or ():
+            self.request(api_key, version, body, on_reply, timeout_ms, has_answer=has_answer)
+        if self._error is None:
+            self.owner.connection_writable(self)
+
     def request(
         self,
         api_key: int,
@@ -148,6 +168,24 @@ class Connection(asyncio.BufferedProtocol):
         has_answer: bool = True,
     ) -> None:
         """Send a request. ``on_reply`` is told the answer's body or what went wrong, once."""
+        if self._held is None:
+            self.request_at_once(
+                api_key, version, body, on_reply, timeout_ms, has_answer=has_answer
+            )
+        else:
+            self._held.append((api_key, version, body, on_reply, timeout_ms, has_answer))
+
+    def request_at_once(
+        self,
+        api_key: int,
+        version: int,
+        body: Sequence[Buffer],
+        on_reply: OnReply,
+        timeout_ms: float,
+        *,
+        has_answer: bool = True,
+    ) -> None:
+        """As :meth:`request`, even while others are held back."""
         transport = self._transport
         if transport is None or self._error is not None:
             error = self._error or KafkaError(KafkaError._TRANSPORT, f"{self.name}: not connected")
@@ -208,14 +246,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        reason = "closed by the broker" if exc is None else str(exc) or type(exc).__name__
+        # Greeted, and then hung up on: so does a listener that wants another protocol.
+        is_at_first = exc is None and self._answer_count <= 1 and bool(self._waiting)
         after_ms = self._now_ms() - self.made_ms
-        self.close(
-            KafkaError(
-                KafkaError._TRANSPORT,
-                f"{self.name}: Disconnected: {reason} (after {after_ms:.0f}ms)",
-            )
-        )
+        self.close(lost_failure(self.name, exc, after_ms, is_at_first=is_at_first))
 
     def eof_received(self) -> None:
         return None
@@ -305,6 +339,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._fail_on_answer(f"a header that makes no sense: {error}")
                 return
         self._waiting.popleft()
+        self._answer_count += 1
         if traffic.round_trip_ms is not None:
             traffic.round_trip_ms.append(now_ms - request.sent_ms)
         self._tell(request.on_reply, frame[position:])

@@ -56,6 +56,7 @@ class Engine:
         configuration: as given.
         name: the instance's name in logs and statistics, ``client.id#producer-1``.
         cluster: what is known of the brokers and topics; updated in place.
+        log: the instance's log.
         statistics: callables whose dictionaries are merged into the statistics' top level.
 
     Raises:
@@ -76,7 +77,7 @@ class Engine:
         self.name = instance_name(configuration.client_id, client_type)
         self.cluster = ClusterView()
         self.statistics: list[Callable[[], Mapping[str, Any]]] = []
-        log = ClientLog(
+        self.log = log = ClientLog(
             self.name, configuration.logger, configuration.log_level, configuration.debug
         )
         self._runtime = Runtime(

@@ -69,8 +69,33 @@ _CERTIFICATE_HINTS = {
 }
 
 
+def lost_failure(
+    name: str, error: Exception | None, after_ms: float, *, is_at_first: bool
+) -> KafkaError:
+    """A connection that was open is not any more; ``is_at_first``: since the first request."""
+    if error is None:
+        reason = "closed by the broker"
+        if is_at_first:
+            reason += " at the first request: it may want another security.protocol"
+    elif (alert := str(getattr(error, "reason", None) or "")) and "ALERT" in alert:
+        # In TLS 1.3 the broker judges the client's certificate only after the handshake.
+        hint = (
+            " (it may want another client certificate: ssl.certificate.location)"
+            if "CERTIFICATE" in alert or "UNKNOWN_CA" in alert
+            else ""
+        )
+        text = f"{name}: Disconnected: the broker sent the TLS alert {alert}{hint}"
+        return KafkaError(KafkaError._SSL, f"{text} (after {after_ms:.0f}ms)")
+    else:
+        reason = str(error) or type(error).__name__
+    text = f"{name}: Disconnected: {reason} (after {after_ms:.0f}ms)"
+    return KafkaError(KafkaError._TRANSPORT, text)
+
+
 def handshake_failure(name: str, error: KafkaError, security_protocol: str) -> KafkaError:
     """The connection ended while the broker was asked for its versions."""
+    if error.code() != KafkaError._TRANSPORT:
+        return error
     return KafkaError(
         error.code(),
         f"{name}: the connection ended before the broker said what it can do: its listener may "

@@ -83,8 +83,6 @@ class Link:
         self._retry: asyncio.TimerHandle | None = None
         self._throttled_until_ms = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
-        # What is to be sent once the connection may be used again (see hold).
-        self._held: list[Callable[[], None]] | None = None
 
     @property
     def name(self) -> str:
@@ -104,7 +102,7 @@ class Link:
         return (
             connection is not None
             and not connection.is_full
-            and self._held is None
+            and not connection.is_held
             and (
                 self._throttled_until_ms == 0.0
                 or self._runtime.now_ms() >= self._throttled_until_ms
@@ -151,25 +149,7 @@ class Link:
             error = self.error or KafkaError(KafkaError._TRANSPORT, f"{self.name}: not connected")
             self._runtime.loop.call_soon(on_reply, error)
             return
-        request = self.connection.request
-        if self._held is None:
-            request(api_key, version, body, on_reply, timeout_ms, has_answer=has_answer)
-        else:
-            self._held.append(
-                lambda: request(api_key, version, body, on_reply, timeout_ms, has_answer=has_answer)
-            )
-
-    def hold(self) -> None:
-        """Send nothing for now: the connection is being authenticated again."""
-        self._held = self._held or []
-
-    def resume(self) -> None:
-        """Send what was held back, in order."""
-        held, self._held = self._held, None
-        for send in held or ():
-            send()
-        if self.connection is not None:
-            self._owner.link_writable(self)
+        self.connection.request(api_key, version, body, on_reply, timeout_ms, has_answer=has_answer)
 
     def throttle(self, throttle_time_ms: int) -> None:
         """Send nothing for so long (KIP-219)."""
