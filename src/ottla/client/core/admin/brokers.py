@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ottla.client.core.admin.call import Call, Operation, ask_one
 from ottla.client.core.admin.outcomes import raise_for
-from ottla.client.core.admin.routes import NO_BROKERS, Each, any_broker
+from ottla.client.core.admin.routes import TIMED_OUT, Each, any_broker
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node
 from ottla.wire.api.k03_metadata import MetadataRequest, MetadataResponse
@@ -28,7 +28,7 @@ def live_brokers() -> Operation[dict[int, Node]]:
         raise_for(answer.error_code)
         yield None, nodes_of(answer)
 
-    return ask_one(Call([None], any_broker(NO_BROKERS), request, MetadataResponse, read))
+    return ask_one(Call([None], any_broker(TIMED_OUT), request, MetadataResponse, read))
 
 
 def nodes_of(answer: MetadataResponse) -> dict[int, Node]:

@@ -8,7 +8,8 @@ and the connections. An ``Operation`` is a generator of calls, for what takes mo
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from functools import wraps
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from ottla.client.core.admin.routes import Request, Route
 from ottla.client.core.backoff import Backoff
@@ -20,6 +21,7 @@ from ottla.wire.errors import ErrorCode
 K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 Outcomes: TypeAlias = "dict[K, V | KafkaError]"
 Operation: TypeAlias = Generator["Call[Any, Any]", Any, T]
@@ -233,6 +235,30 @@ def ask_one(call: Call[Any, V]) -> Operation[V]:
     if isinstance(outcome, KafkaError):
         raise KafkaException(outcome)
     return outcome
+
+
+def deferring_refusals(
+    build: Callable[P, Operation[T]],
+) -> Callable[P, Operation[T]]:
+    """Have the operation raise the ``KafkaException`` that was raised while it was built.
+
+    So confluent_kafka does it: arguments of a wrong type are refused at once, but what librdkafka
+    has against the others comes with the futures.
+    """
+
+    @wraps(build)
+    def built(*args: P.args, **kwargs: P.kwargs) -> Operation[T]:
+        try:
+            return build(*args, **kwargs)
+        except KafkaException as exception:
+            return _refused(exception)
+
+    return built
+
+
+def _refused(exception: KafkaException) -> Operation[Any]:
+    yield from ()
+    raise exception
 
 
 def split(outcomes: Outcomes[K, V]) -> tuple[dict[K, V], dict[K, KafkaError]]:

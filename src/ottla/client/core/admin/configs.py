@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ottla.client.admin.configs import ConfigEntry, ConfigResource
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
+from ottla.client.core.admin.call import (
+    Call,
+    Operation,
+    Outcomes,
+    ask_all,
+    ask_one,
+    deferring_refusals,
+)
 from ottla.client.core.admin.checks import all_are, flag, non_empty_list
 from ottla.client.core.admin.outcomes import invalid, outcome, raise_for
 from ottla.client.core.admin.routes import (
@@ -56,6 +63,7 @@ _BROKER_TYPES = (ResourceType.BROKER, ResourceType.BROKER_LOGGER)
 _Resource = tuple[int, str]
 
 
+@deferring_refusals
 def describe_configs(
     resources: list[ConfigResource],
     *,
@@ -135,6 +143,7 @@ def _entry(config: DescribedConfig) -> ConfigEntry:
     )
 
 
+@deferring_refusals
 def alter_configs(
     resources: list[ConfigResource], *, validate_only: bool, broker: int | None = None
 ) -> Operation[Outcomes[ConfigResource, None]]:
@@ -176,6 +185,7 @@ def _altered(
             yield resource, outcome(found.error_code, found.error_message, None)
 
 
+@deferring_refusals
 def incremental_alter_configs(
     resources: list[ConfigResource], *, validate_only: bool, broker: int | None = None
 ) -> Operation[Outcomes[ConfigResource, None]]:

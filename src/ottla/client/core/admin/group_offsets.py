@@ -12,6 +12,7 @@ from ottla.client.core.admin.call import (
     Outcomes,
     ask_all,
     ask_one,
+    deferring_refusals,
 )
 from ottla.client.core.admin.checks import flag
 from ottla.client.core.admin.outcomes import error_of, invalid, raise_for
@@ -58,6 +59,7 @@ T = TypeVar("T")
 _Wanted = Mapping[str, list[TopicPartition] | None]
 
 
+@deferring_refusals
 def list_consumer_group_offsets(
     request: list[ConsumerGroupTopicPartitions], *, require_stable: bool
 ) -> Operation[Outcomes[str, ConsumerGroupTopicPartitions]]:
@@ -172,6 +174,7 @@ def _found(
     return ConsumerGroupTopicPartitions(group_id, found)
 
 
+@deferring_refusals
 def alter_consumer_group_offsets(
     request: list[ConsumerGroupTopicPartitions],
 ) -> Operation[Outcomes[str, ConsumerGroupTopicPartitions]]:
@@ -257,6 +260,7 @@ def _committed(
     )
 
 
+@deferring_refusals
 def delete_consumer_group_offsets(
     group_id: str, partitions: Sequence[TopicPartition]
 ) -> Operation[Outcomes[TopicPartition, None]]:

@@ -14,11 +14,18 @@ from ottla.client.admin.groups import (
     MemberAssignment,
     MemberDescription,
 )
-from ottla.client.core.admin.brokers import itself, live_brokers
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, split
+from ottla.client.core.admin.brokers import live_brokers
+from ottla.client.core.admin.call import (
+    Call,
+    Operation,
+    Outcomes,
+    ask_all,
+    deferring_refusals,
+    split,
+)
 from ottla.client.core.admin.checks import all_are, flag, refuse_duplicates
 from ottla.client.core.admin.outcomes import error_of, operations, outcome
-from ottla.client.core.admin.routes import Coordinators
+from ottla.client.core.admin.routes import TIMED_OUT, Coordinators, Each
 from ottla.client.enumerations import ConsumerGroupState, ConsumerGroupType
 from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import Node, TopicPartition
@@ -109,7 +116,8 @@ def _consumer_groups(
 
 
 def listed_groups(
-    states: Collection[str] = (), types: Collection[str] = ()
+    states: Collection[str] = (),
+    types: Collection[str] = (),
 ) -> Operation[tuple[list[ListedGroup], list[KafkaError]]]:
     """The groups of all brokers as they list them, and the errors of those that did not."""
 
@@ -130,7 +138,7 @@ def listed_groups(
     groups: list[ListedGroup] = []
     errors: list[KafkaError] = []
     outcomes = yield from ask_all(
-        Call(brokers, itself(), request, ListGroupsResponse, read, at_least=at_least)
+        Call(brokers, Each(int, TIMED_OUT), request, ListGroupsResponse, read, at_least=at_least)
     )
     for found in outcomes.values():
         if isinstance(found, KafkaError):
@@ -168,6 +176,7 @@ def type_of(name: str) -> ConsumerGroupType:
     return _TYPES.get(name.lower(), ConsumerGroupType.UNKNOWN)
 
 
+@deferring_refusals
 def describe_consumer_groups(
     group_ids: list[str], *, include_authorized_operations: bool
 ) -> Operation[Outcomes[str, ConsumerGroupDescription]]:
@@ -335,6 +344,7 @@ def _assigned(data: bytes | memoryview) -> list[TopicPartition]:
     ]
 
 
+@deferring_refusals
 def delete_consumer_groups(group_ids: list[str]) -> Operation[Outcomes[str, None]]:
     """Delete empty groups with their offsets."""
     if not isinstance(group_ids, list):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ottla.client.admin.offsets import DeletedRecords, ListOffsetsResultInfo, OffsetSpec
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all
+from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, deferring_refusals
 from ottla.client.core.admin.outcomes import invalid, outcome
 from ottla.client.core.admin.routes import leaders_of_partitions
 from ottla.client.enumerations import IsolationLevel
@@ -110,6 +110,7 @@ def _check_offsets(topic_partition_offsets: Any) -> None:
             raise TypeError("Value must be a OffsetSpec")
 
 
+@deferring_refusals
 def delete_records(
     topic_partition_offsets: list[TopicPartition], *, timeout_ms: int
 ) -> Operation[Outcomes[TopicPartition, DeletedRecords]]:

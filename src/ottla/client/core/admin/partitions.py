@@ -6,7 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ottla.client.admin.partitions import PartitionReassignment
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
+from ottla.client.core.admin.call import (
+    Call,
+    Operation,
+    Outcomes,
+    ask_all,
+    ask_one,
+    deferring_refusals,
+)
 from ottla.client.core.admin.checks import flag
 from ottla.client.core.admin.offsets import by_topic
 from ottla.client.core.admin.outcomes import error_of, invalid, outcome, raise_for
@@ -35,6 +42,7 @@ from ottla.wire.errors import ErrorCode
 Election = dict[TopicPartition, "KafkaError | None"]
 
 
+@deferring_refusals
 def elect_leaders(
     election_type: ElectionType, partitions: list[TopicPartition] | None, *, timeout_ms: int
 ) -> Operation[Election]:

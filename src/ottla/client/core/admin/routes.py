@@ -33,7 +33,6 @@ def _timed_out(waiting_for: str) -> KafkaError:
 # What is said of items that nobody could be asked about in time.
 NO_CONTROLLER = _timed_out("Failed while waiting for controller")
 NO_BROKER = _timed_out("Failed while waiting for broker")
-NO_BROKERS = _timed_out("Failed while waiting for a valid list of brokers to be available")
 NO_RESPONSE = _timed_out("Failed while waiting for response from broker")
 NO_LEADERS = _timed_out("Failed to query partition leaders")
 TIMED_OUT = KafkaError(KafkaError._TIMED_OUT)

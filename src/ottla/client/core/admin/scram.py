@@ -13,7 +13,14 @@ from ottla.client.admin.scram import (
     UserScramCredentialsDescription,
     UserScramCredentialUpsertion,
 )
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
+from ottla.client.core.admin.call import (
+    Call,
+    Operation,
+    Outcomes,
+    ask_all,
+    ask_one,
+    deferring_refusals,
+)
 from ottla.client.core.admin.outcomes import invalid, outcome, raise_for
 from ottla.client.core.admin.routes import controller
 from ottla.client.enumerations import ScramMechanism
@@ -36,6 +43,7 @@ _HASHES = {ScramMechanism.SCRAM_SHA_256: "sha256", ScramMechanism.SCRAM_SHA_512:
 _MECHANISMS = {member.value: member for member in ScramMechanism}
 
 
+@deferring_refusals
 def describe_user_scram_credentials(
     users: list[str],
 ) -> Operation[Outcomes[str, UserScramCredentialsDescription]]:
@@ -98,6 +106,7 @@ def _check_users(users: Any) -> None:
             raise ValueError("'user' cannot be empty")
 
 
+@deferring_refusals
 def alter_user_scram_credentials(
     alterations: list[UserScramCredentialAlteration], *, new_salt: Callable[[], bytes]
 ) -> Operation[Outcomes[str, None]]:

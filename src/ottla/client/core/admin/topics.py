@@ -14,7 +14,14 @@ from ottla.client.admin.clusters import (
 )
 from ottla.client.admin.topics import NewPartitions, NewTopic, TopicDescription
 from ottla.client.core.admin.brokers import nodes_of
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
+from ottla.client.core.admin.call import (
+    Call,
+    Operation,
+    Outcomes,
+    ask_all,
+    ask_one,
+    deferring_refusals,
+)
 from ottla.client.core.admin.checks import flag, non_empty_list, refuse_duplicates
 from ottla.client.core.admin.outcomes import error_of, operations, outcome, raise_for
 from ottla.client.core.admin.routes import NO_TRANSPORT, any_broker, controller
@@ -196,6 +203,7 @@ def _topic_to_grow(partitions: Any) -> TopicToGrow:
     )
 
 
+@deferring_refusals
 def describe_topics(
     topics: TopicCollection, *, include_authorized_operations: bool
 ) -> Operation[Outcomes[str, TopicDescription]]:
