@@ -161,6 +161,9 @@ class ClassicMembership(Member):
             self._go_on_leaving(now_ms)
         elif not self._is_dead:
             self._go_on(now_ms)
+        # Also a leader that is about to leave: the others wait for its assignment.
+        if self._can_lead() and self._backoff.is_ready(now_ms):
+            self._ask_for_topics(now_ms)
         if self._can_beat() and now_ms >= self._heartbeat_due_ms:
             self._beat(now_ms)
         return self._take_outbox()
@@ -190,8 +193,6 @@ class ClassicMembership(Member):
             self._prepare_to_join()
         if self._can_join() and self._backoff.is_ready(now_ms):
             self._join(now_ms)
-        if self._can_lead() and self._backoff.is_ready(now_ms):
-            self._ask_for_topics(now_ms)
 
     def _prepare_to_join(self) -> None:
         """Give up what must not be kept while joining."""
@@ -374,6 +375,9 @@ class ClassicMembership(Member):
         self._assigned = tuple(sorted(assigned))
         self._assigned_generation = self._generation
         self._events.append(Joined(self.metadata))
+        if self._is_leaving or self._handing_over is not None:
+            # It is giving up everything; if it stays after all, it joins again.
+            return
         revoked = self._owned - assigned
         if not self._is_cooperative:
             self._hand_over(Assign(self._assigned, is_incremental=False))

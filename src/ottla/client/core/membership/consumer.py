@@ -216,7 +216,7 @@ class ConsumerMembership(Member):
     # Names
 
     def _lacks_names(self) -> bool:
-        if self._awaits_names or not self._is_member:
+        if self._awaits_names or not self._is_member or self._is_leaving:
             return False
         return any(self._names.name_of(each) is None for each, _ in self._target or ())
 
