@@ -13,6 +13,8 @@ Calls = dict[str, Callable[[], Any]]
 
 # Where the classes come from differs, of course.
 _CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")
+# librdkafka has two words for it, and which one comes is a race.
+_LATE = re.compile(r"^Timed out (waiting .*)")
 _SHORT_S = 0.3
 
 
@@ -38,6 +40,12 @@ def _said(run: Run, value: Any) -> Any:
             return _said(run, value.result(20))
         except Exception as error:
             return _said(run, error)
+    if isinstance(value, run.kafka.KafkaException):
+        error = value.args[0]
+        return {
+            **run.describe(error),
+            "text": _LATE.sub(r"Failed while \1: Local: Timed out", error.str()),
+        }
     if isinstance(value, BaseException) and value.args and isinstance(value.args[0], str):
         return run.describe(type(value)(_CLASS.sub(r"\1", value.args[0])))
     return run.describe(value)

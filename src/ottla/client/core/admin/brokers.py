@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ottla.client.core.admin.call import Call, Operation, ask_one
 from ottla.client.core.admin.outcomes import raise_for
-from ottla.client.core.admin.routes import TIMED_OUT, Each, any_broker
+from ottla.client.core.admin.routes import NO_BROKER, TIMED_OUT, Each, any_broker
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node
 from ottla.wire.api.k03_metadata import MetadataRequest, MetadataResponse
@@ -36,6 +36,6 @@ def nodes_of(answer: MetadataResponse) -> dict[int, Node]:
     return {b.node_id: Node(b.node_id, b.host, b.port, b.rack) for b in answer.brokers}
 
 
-def itself() -> Each[int]:
+def itself(timed_out: KafkaError = NO_BROKER) -> Each[int]:
     """The broker that the item is."""
-    return Each(lambda broker_id: broker_id)
+    return Each(lambda broker_id: broker_id, timed_out)

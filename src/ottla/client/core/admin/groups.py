@@ -14,7 +14,7 @@ from ottla.client.admin.groups import (
     MemberAssignment,
     MemberDescription,
 )
-from ottla.client.core.admin.brokers import live_brokers
+from ottla.client.core.admin.brokers import itself, live_brokers
 from ottla.client.core.admin.call import (
     Call,
     Operation,
@@ -25,7 +25,7 @@ from ottla.client.core.admin.call import (
 )
 from ottla.client.core.admin.checks import all_are, flag, refuse_duplicates
 from ottla.client.core.admin.outcomes import error_of, operations, outcome
-from ottla.client.core.admin.routes import TIMED_OUT, Coordinators, Each
+from ottla.client.core.admin.routes import TIMED_OUT, Coordinators
 from ottla.client.enumerations import ConsumerGroupState, ConsumerGroupType
 from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import Node, TopicPartition
@@ -138,7 +138,7 @@ def listed_groups(
     groups: list[ListedGroup] = []
     errors: list[KafkaError] = []
     outcomes = yield from ask_all(
-        Call(brokers, Each(int, TIMED_OUT), request, ListGroupsResponse, read, at_least=at_least)
+        Call(brokers, itself(TIMED_OUT), request, ListGroupsResponse, read, at_least=at_least)
     )
     for found in outcomes.values():
         if isinstance(found, KafkaError):
