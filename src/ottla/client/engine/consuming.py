@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ottla.client.configuration.objects import ConsumerConfiguration
 from ottla.client.core.cluster import Changes
 from ottla.client.core.consuming.fetching import Delivered, FetchedRecords
-from ottla.client.core.consuming.missing import MissingTopics
+from ottla.client.core.consuming.missing import MissingPartitions
 from ottla.client.core.consuming.partition import (
     EARLIEST_TIMESTAMP,
     LATEST_TIMESTAMP,
@@ -80,7 +80,7 @@ class Consuming:
         self._is_woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._missing = MissingTopics()
+        self._missing = MissingPartitions(configuration.topic_metadata_propagation_max_ms)
         self.fetches = Fetches(self)
         self.positions = ConsumingPositions(self)
         self.group = ConsumingGroup(self)
@@ -282,7 +282,7 @@ class Consuming:
 
     def _metadata_updated(self, changes: Changes) -> None:
         errors: list[PartitionError] = self._missing.find(
-            self.assignment.values(), self.engine.cluster, self.engine.is_given_up
+            self.assignment.values(), self.engine.cluster, self.engine.now_ms()
         )
         self.deliver(errors)
         self.wake()

@@ -18,7 +18,7 @@ from ottla.client.core.consuming.offsets import (
     lookup_request,
     retry,
 )
-from ottla.client.core.consuming.partition import AssignedPartition, Stored
+from ottla.client.core.consuming.partition import NO_POSITION, AssignedPartition, Stored
 from ottla.client.engine.log import WARNING
 from ottla.client.engine.targets import Coordinator, KeyType
 from ottla.client.errors import KafkaError, KafkaException
@@ -196,12 +196,8 @@ class ConsumingOffsets:
         """Partitions are not read any more: commit what is stored of them, if that is automatic."""
         if not self._configuration.enable_auto_commit or self._consuming.group.is_lost:
             return
-        offsets = {
-            partition.key: stored
-            for partition in partitions
-            if (stored := partition.uncommitted) is not None
-        }
-        if offsets:
+        if any(partition.uncommitted is not None for partition in partitions):
+            offsets = {p.key: p.uncommitted or NO_POSITION for p in partitions}
             self.commit_soon(offsets, is_automatic=True)
 
     async def settled(self) -> None:

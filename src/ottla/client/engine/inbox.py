@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ottla.client.backend import active
 from ottla.client.core.consuming.fetching import Delivered, FetchedRecords
@@ -159,9 +159,10 @@ class Inbox:
             elif delivered.is_void:
                 self._release(delivered)
             else:
+                cursor = cast("active.MessageCursor", delivered.cursor)
                 self._current = delivered
-                delivered.partition.cursor = delivered.cursor
-                self._consumer._cursor = delivered.cursor
+                delivered.partition.cursor = cursor
+                self._consumer._cursor = cursor
                 return None
         return None
 

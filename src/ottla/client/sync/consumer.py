@@ -21,6 +21,7 @@ from ottla.client.sync.callbacks import CallbackQueue
 from ottla.client.values import OFFSET_END, TopicPartition, partition_result
 
 if TYPE_CHECKING:
+    from ottla.client.admin.clusters import ClusterMetadata
     from ottla.client.engine.consuming import Consuming
     from ottla.client.engine.consuming_group import Rebalance
     from ottla.client.engine.engine import Engine
@@ -478,7 +479,32 @@ class Consumer(active.ConsumerBase):
         self._check_open()
         return encode_group_metadata(self._consuming.group.metadata)
 
-    # The connection
+    # The cluster
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
+        """The cluster's brokers and topics, or only one topic.
+
+        Raises:
+            KafkaException: no broker could be asked for so many seconds.
+        """
+        self._check_open("Handle has been closed")
+        from ottla.client.engine.cluster_queries import list_topics
+
+        limit_ms = _milliseconds(arguments.seconds(timeout))
+        return self._run(list_topics(self._consuming.engine, topic, limit_ms))
+
+    def cluster_id(self, timeout: float = -1) -> str | None:
+        """The cluster's id; raises as :meth:`list_topics` does."""
+        self._check_open("Handle has been closed")
+        from ottla.client.engine.cluster_queries import cluster_id
+
+        limit_ms = _milliseconds(arguments.seconds(timeout))
+        return self._run(cluster_id(self._consuming.engine, limit_ms))
+
+    def set_sasl_credentials(self, username: str, password: str) -> None:
+        """Authenticate with these from the next connection on (PLAIN and SCRAM)."""
+        self._check_open("Handle has been closed")
+        self._thread.call(self._consuming.engine.set_sasl_credentials, username, password)
 
     def wait_connected(self, timeout: float = -1) -> None:
         """Return as soon as a broker has accepted this client.
@@ -544,9 +570,9 @@ class Consumer(active.ConsumerBase):
 
     # The engine's thread
 
-    def _check_open(self) -> None:
+    def _check_open(self, refusal: str = "Consumer closed") -> None:
         if self._is_closed:
-            raise RuntimeError("Consumer closed")
+            raise RuntimeError(refusal)
         self._thread.check_process()
 
     def _call(self, function: Callable[..., T], *given: Any) -> T:

@@ -2,56 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from ottla.client.core.cluster import ClusterView
 from ottla.client.core.consuming.partition import AssignedPartition, PartitionError
 from ottla.client.errors import KafkaError
 
 
-class MissingTopics:
-    """Tells once of each assigned partition that it is missing, and again when it was there."""
+class MissingPartitions:
+    """Tells once of each assigned partition that it is missing, and again when it was there.
 
-    __slots__ = ("_told",)
+    A topic or partition that was just made takes a while to be known to all brokers.
 
-    def __init__(self) -> None:
+    Args:
+        propagation_max_ms: how long it may take (``topic.metadata.propagation.max.ms``).
+    """
+
+    __slots__ = ("_missing_since_ms", "_propagation_max_ms", "_told")
+
+    def __init__(self, propagation_max_ms: float) -> None:
+        self._propagation_max_ms = propagation_max_ms
+        self._missing_since_ms: dict[tuple[str, int], float] = {}
         self._told: set[tuple[str, int]] = set()
 
     def forget(self, partition: AssignedPartition) -> None:
-        """It is not assigned any more."""
+        """It is not assigned any more, or it is there."""
+        self._missing_since_ms.pop(partition.key, None)
         self._told.discard(partition.key)
 
     def find(
-        self,
-        partitions: Iterable[AssignedPartition],
-        cluster: ClusterView,
-        is_given_up: Callable[[str], bool],
+        self, partitions: Iterable[AssignedPartition], cluster: ClusterView, now_ms: float
     ) -> list[PartitionError]:
-        """What to tell the application after the view of the cluster was refreshed.
-
-        Args:
-            partitions: all that are assigned.
-            cluster: the view.
-            is_given_up: whether a topic has been missing for long.
-        """
+        """What to tell the application after the view of the cluster was refreshed."""
         errors = []
         for partition in partitions:
             view = cluster.topics.get(partition.topic)
             if view is not None and partition.number < len(view.partitions):
-                self._told.discard(partition.key)
+                self.forget(partition)
                 continue
-            is_topic_there = view is not None and bool(view.partitions)
-            if partition.key in self._told or not (is_topic_there or is_given_up(partition.topic)):
+            since_ms = self._missing_since_ms.setdefault(partition.key, now_ms)
+            if now_ms - since_ms < self._propagation_max_ms or partition.key in self._told:
                 continue
             self._told.add(partition.key)
-            code = (
-                KafkaError._UNKNOWN_PARTITION
-                if is_topic_there
-                else KafkaError.UNKNOWN_TOPIC_OR_PART
-            )
-            error = KafkaError(code, f"{KafkaError(code).str()}: {partition.topic} "
-                               f"[{partition.number}] is assigned")  # fmt: skip
-            errors.append(
-                PartitionError(partition, partition.version, error, partition.fetch_offset)
-            )
+            is_topic_there = view is not None and bool(view.partitions)
+            errors.append(_missing(partition, is_topic_there=is_topic_there))
         return errors
+
+
+def _missing(partition: AssignedPartition, *, is_topic_there: bool) -> PartitionError:
+    code = KafkaError._UNKNOWN_PARTITION if is_topic_there else KafkaError.UNKNOWN_TOPIC_OR_PART
+    text = f"{KafkaError(code).str()}: {partition.topic} [{partition.number}] is assigned"
+    error = KafkaError(code, text)
+    return PartitionError(partition, partition.version, error, partition.fetch_offset)
