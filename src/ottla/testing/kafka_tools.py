@@ -202,10 +202,10 @@ class Comparison:
     def lines(self, text: str, *, with_traces: bool = True) -> list[str]:
         """The lines that count; of stack traces only the messages, or nothing."""
         lines: list[str] = []
-        for line in text.splitlines():
+        for line in _without_usage(text).splitlines():
             if _TABLE.match(line) or line.startswith(("--", "* --")):
                 break
-            if _STACK.match(line) or line.startswith("hint: ") or not line.strip():
+            if _STACK.search(line) or line.startswith("hint: ") or not line.strip():
                 continue
             is_header = _HEADER.match(line)
             if is_header and not with_traces:
@@ -224,7 +224,34 @@ class Comparison:
                 line = line.replace(text, name)
         if "], [" in line or line.count(", ") > 1:
             # The order of names in Java's sets.
-            line = " ".join(sorted(re.split(r"[\s,\[\]]+", line)))
+            line = " ".join(sorted(filter(None, re.split(r"[\s,\[\]]+", line))))
+        return _canonical_json(line) if line.startswith("{") else line
+
+
+def _without_usage(text: str) -> str:
+    """Without argparse4j's usage, and its errors in one line each."""
+    text = re.sub(r"^usage: .*\n(?: .*\n)*", "", text, flags=re.MULTILINE)
+    return re.sub(
+        r"^([\w.-]+:\s+error:)([^\n]*(?:\n(?!\S*Exited|\tat ).+)*)",
+        lambda found: " ".join(found[0].split()),
+        text,
+        flags=re.MULTILINE,
+    )
+
+
+def _canonical_json(line: str) -> str:
+    """A JSON object with all keys and lists in order; any other line as it is."""
+
+    def ordered(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: ordered(each) for key, each in sorted(value.items())}
+        if isinstance(value, list):
+            return sorted((ordered(each) for each in value), key=json.dumps)
+        return value
+
+    try:
+        return json.dumps(ordered(json.loads(line)))
+    except ValueError:
         return line
 
 

@@ -15,7 +15,15 @@ KAFKA_VERSION: Final = "4.3.1"
 """The release whose tools these stand in for."""
 
 TOOLS: Final = {
+    "kafka-broker-api-versions": "broker_api_versions",
+    "kafka-cluster": "cluster_tool",
     "kafka-consumer-groups": "consumer_groups",
+    "kafka-delete-records": "delete_records",
+    "kafka-features": "features",
+    "kafka-get-offsets": "get_offsets",
+    "kafka-groups": "groups",
+    "kafka-leader-election": "leader_election",
+    "kafka-log-dirs": "log_dirs",
     "kafka-topics": "topics",
 }
 """Command -> module beside this one."""
@@ -30,11 +38,13 @@ class Tool(NamedTuple):
         summary: what the tool is for.
         options: what it takes besides ``--help`` and ``--version``.
         run: does the work; returns the exit code.
+        complaint: how a command line that can't be read is told; ``{}`` stands for the reason.
     """
 
     summary: str
     options: tuple[Option, ...]
     run: Callable[[Options], int]
+    complaint: str = "{}"
 
 
 def main() -> int:
@@ -78,7 +88,10 @@ def _run_tool(name: str, tool: Tool | Callable[[Sequence[str]], int], words: Seq
 
 
 def _run_options(name: str, tool: Tool, words: Sequence[str]) -> int:
-    options = parse((*tool.options, HELP, VERSION), words)
+    try:
+        options = parse((*tool.options, HELP, VERSION), words)
+    except OptionError as failure:
+        raise OptionError(tool.complaint.format(failure.message)) from None
     # Kafka's tools show their help as an error, and so with an exit code that says so.
     if not words or options.has("help"):
         raise UsageError(tool.summary)
@@ -95,7 +108,7 @@ def _usage(tool: Tool) -> str:
 def tell(failure: ToolFailure) -> None:
     """Say on standard error what is wrong, and what to do about it."""
     sys.stdout.flush()
-    if failure.message:
-        print(failure.message, file=sys.stderr)
+    if failure.told:
+        print(failure.told, file=sys.stderr)
     if failure.hint:
         print(f"hint: {failure.hint}", file=sys.stderr)

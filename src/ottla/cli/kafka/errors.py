@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ottla.cli.kafka.failures import ToolFailure
 from ottla.wire.errors import ErrorCode
 
 # Where the class is not called as the code is.
@@ -23,7 +24,7 @@ _CLASS_NAMES = {
 _PACKAGE = "org.apache.kafka.common.errors."
 
 
-class KafkaFailure(Exception):  # noqa: N818 - an answer, not a defect
+class KafkaFailure(ToolFailure):
     """A broker refused: its error code and its words, or the code's own without any."""
 
     def __init__(self, code: int, message: str | None = None) -> None:
@@ -31,18 +32,21 @@ class KafkaFailure(Exception):  # noqa: N818 - an answer, not a defect
             self.code = ErrorCode(code)
         except ValueError:
             self.code = ErrorCode.UNKNOWN_SERVER_ERROR
-        self.message = message or self.code.message
-        super().__init__(self.message)
+        super().__init__(message or self.code.message)
 
     @property
     def class_name(self) -> str:
-        """The exception's name without its package."""
-        return class_name(self.code)
+        """The full name of Java's exception."""
+        return _PACKAGE + class_name(self.code)
 
     @property
     def qualified(self) -> str:
         """As Java prints an exception: its class and its message."""
-        return f"{_PACKAGE}{self.class_name}: {self.message}"
+        return f"{self.class_name}: {self.message}"
+
+    @property
+    def told(self) -> str:
+        return self.qualified
 
 
 def class_name(code: ErrorCode) -> str:

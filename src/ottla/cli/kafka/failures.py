@@ -18,6 +18,11 @@ class ToolFailure(Exception):  # noqa: N818 - not every end of a tool is an erro
         self.hint = hint
         self.status = status
 
+    @property
+    def told(self) -> str:
+        """What is said on standard error."""
+        return self.message
+
 
 class UsageError(ToolFailure):
     """The options don't fit together: the message is followed by the tool's options."""
