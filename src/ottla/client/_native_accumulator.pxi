@@ -520,13 +520,18 @@ cdef class ProducerBase:
     def refuse(self, exception):
         self._refusal = exception
 
+    def check_may_produce(self):
+        if self._refusal is not None:
+            # Another one each time: an exception keeps the frames of all its raises.
+            raise type(self._refusal)(*self._refusal.args)
+
     def produce(
         self, str topic not None, value=None, key=None, partition=-1, callback=None,
         on_delivery=None, timestamp=0, headers=None,
     ):
         cdef int answer
         if self._refusal is not None:
-            raise self._refusal
+            self.check_may_produce()
         if callback is None:
             callback = on_delivery if on_delivery is not None else self._default_callback
         answer = self.accumulator._append_objects(

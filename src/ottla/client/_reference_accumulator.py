@@ -354,6 +354,12 @@ class ProducerBase:
         """From now on ``produce`` raises this: closed, fatal, no transaction; None ends that."""
         self._refusal = exception
 
+    def check_may_produce(self) -> None:
+        """Raise what ``refuse`` was given."""
+        if self._refusal is not None:
+            # Another one each time: an exception keeps the frames of all its raises.
+            raise type(self._refusal)(*self._refusal.args)
+
     def produce(
         self,
         topic: str,
@@ -373,7 +379,7 @@ class ProducerBase:
             TypeError: a value that can't be sent.
         """
         if self._refusal is not None:
-            raise self._refusal
+            self.check_may_produce()
         if callback is None:
             callback = on_delivery if on_delivery is not None else self._default_callback
         answer = self.accumulator.append(topic, partition, key, value, headers, timestamp, callback)

@@ -21,15 +21,18 @@ from ottla.client.core.producing.sender import (
     unanswered,
 )
 from ottla.client.core.producing.settings import ACKS_NONE, SenderSettings
+from ottla.client.core.producing.transactions import Transactions
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.producing_requests import (
     MAX_VERSION,
+    MAX_VERSION_BEFORE_V2_TRANSACTIONS,
     PRODUCE,
     ProduceSettings,
     encode_produce,
     read_answers,
 )
 from ottla.client.engine.producing_topics import ProducingTopics
+from ottla.client.engine.producing_transactions import Transacting
 from ottla.client.engine.targets import ANY, Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.api.k00_produce import ProduceResponse
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from ottla.client._reference_batch import Deliveries, ProducerBatch
 
 _NO_LIMIT = 2**31 - 1
+_IS_FATAL = "Unable to produce message: Local: Fatal error"
 # How often what has waited too long is looked for: a tenth of the limit, within these bounds.
 _MIN_EXPIRY_INTERVAL_MS = 10.0
 _MAX_EXPIRY_INTERVAL_MS = 1_000.0
@@ -87,7 +91,18 @@ class Producing:
         self.accumulator = accumulator
         self.sender = Sender(_sender_settings(configuration), engine.cluster, self._may_send)
         self.fatal_error: KafkaError | None = None
-        self.on_fatal: Callable[[KafkaError], None] = lambda error: None
+        self.on_refusal: Callable[[KafkaException | None], None] = lambda exception: None
+        """Told why nothing can be produced any more."""
+        self.transacting: Transacting | None = None
+        if configuration.transactional_id is not None:
+            core = Transactions(
+                configuration.transactional_id,
+                configuration.transaction_timeout_ms,
+                configuration.retry_backoff_max_ms,
+            )
+            self.transacting = Transacting(engine, self, core)
+        self.gives_up_waiting = False
+        """While a transaction is aborted: nothing is sent any more, nothing tried again."""
         self._deliver = deliver
         self._delivered_silently = delivered_silently
         self._settings = ProduceSettings(
@@ -153,7 +168,7 @@ class Producing:
         if self.fatal_error is not None:
             return
         self.fatal_error = error
-        self.on_fatal(error)
+        self.on_refusal(KafkaException(KafkaError(KafkaError._FATAL, _IS_FATAL)))
         self.engine.report(error)
         for batch in self.accumulator.take_all():
             self._fail(batch, KafkaError(KafkaError._PURGE_QUEUE))
@@ -163,7 +178,9 @@ class Producing:
     # --- sending ---
 
     def _may_send(self, topic: str, number: int) -> bool:
-        return self.fatal_error is None
+        if self.fatal_error is not None:
+            return False
+        return self.transacting is None or self.transacting.may_send(topic, number)
 
     def _pump(self) -> None:
         """Send everything that can be sent, and see to it that the rest will be."""
@@ -188,6 +205,8 @@ class Producing:
             if not requests:
                 break
         self._ask_for_what_is_missing()
+        if self.transacting is not None:
+            self.transacting.poke()
         self._set_timer(now_ms, due_ms)
         self._tell_outcomes()
 
@@ -197,7 +216,7 @@ class Producing:
             if versions is None:
                 raise KafkaException(KafkaError(KafkaError._TRANSPORT))
             version = versions.choose(
-                PRODUCE, at_least=self._settings.min_version, at_most=MAX_VERSION
+                PRODUCE, at_least=self._settings.min_version, at_most=self._max_version()
             )
             body = encode_produce(request, self._settings, version)
         except KafkaException as exception:
@@ -216,6 +235,13 @@ class Producing:
             has_answer=self._settings.acks != ACKS_NONE,
         )
 
+    def _max_version(self) -> int:
+        if self.transacting is None:
+            return MAX_VERSION
+        self.transacting.core.wrote()
+        is_version_2 = self.transacting.core.is_version_2
+        return MAX_VERSION if is_version_2 else MAX_VERSION_BEFORE_V2_TRANSACTIONS
+
     def _answered(self, request: Request, reply: memoryview | KafkaError, version: int) -> None:
         if isinstance(reply, KafkaError):
             answers = unanswered(request, reply)
@@ -231,6 +257,8 @@ class Producing:
                 answers = read_answers(response, self.engine.cluster)
                 self.engine.throttled(request.broker_id, response.throttle_time_ms)
         self.sender.answered(request, answers, self.engine.now_ms(), self.engine.randomness())
+        if self.gives_up_waiting:
+            self.sender.purge(in_queue=True, in_flight=False)
         self._tell_outcomes()
         self.wake()
 
@@ -243,7 +271,7 @@ class Producing:
             needed, sender.brokers_needed = sender.brokers_needed, set()
             for broker_id in needed:
                 self.engine.connect(broker_id)
-        if sender.needs_identity and self.configuration.transactional_id is None:
+        if sender.needs_identity and self.transacting is None:
             self._ask_identity()
 
     # --- outcomes ---
@@ -258,7 +286,10 @@ class Producing:
         self.sender.outcomes = []
         only_errors = self.configuration.delivery_report_only_error
         silent = 0
-        for batch, base_offset, log_append_time_ms, error in outcomes:
+        for outcome in outcomes:
+            batch, base_offset, log_append_time_ms, error, _ = outcome
+            if error is not None and self.transacting is not None:
+                self.transacting.batch_failed(outcome)
             if batch.has_callbacks and not (only_errors and error is None):
                 self._deliver(batch.deliveries(base_offset, log_append_time_ms, error))
             else:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # How long the end of the program waits for an engine to close its connections.
 _EXIT_TIMEOUT_S = 2.0
-_FORKED = (
+FORKED = (
     "this client was made before os.fork(): its connections and its thread belong to the parent "
     "process, so the child has to make a client of its own"
 )
@@ -136,7 +136,7 @@ class EngineThread:
     def check_process(self) -> None:
         """Raise ``RuntimeError`` in a forked child; cheap, for the start of every public call."""
         if self.is_forked:
-            raise RuntimeError(_FORKED)
+            raise RuntimeError(FORKED)
 
     def call(self, callback: Callable[..., object], *arguments: Any) -> None:
         """Call back on the engine's thread, in the order of the calls.
@@ -144,7 +144,7 @@ class EngineThread:
         Wake-ups are coalesced: a burst of calls costs one. After :meth:`stop` nothing is called.
         """
         if self.is_forked:
-            raise RuntimeError(_FORKED)
+            raise RuntimeError(FORKED)
         self._calls.append((callback, arguments))
         if not self._is_woken:
             self._is_woken = True

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ottla.client.admin.clusters import ClusterMetadata
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_producer
 from ottla.client.configuration.objects import ProducerConfiguration
+from ottla.client.core.admin.topics import list_topics
+from ottla.client.engine.administration import perform
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.producing import Producing, accumulator_for
-from ottla.client.engine.thread import EngineThread
-from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.engine.thread import FORKED, EngineThread
+from ottla.client.errors import KafkaException
 from ottla.client.produced_batch import append_messages, check_messages
 from ottla.client.sync.reports import DeliveryReports
+from ottla.client.sync.transactions import TransactionalCalls
+from ottla.client.values import TopicPartition
 
 if TYPE_CHECKING:
     from ottla.client._reference_batch import DeliveryCallback
@@ -46,6 +52,21 @@ class Producer(active.ProducerBase):
         super().__init__(
             accumulator, self._waker(self._thread, self._producing), configuration.on_delivery
         )
+        self._transactions = TransactionalCalls(
+            self._thread, self._producing.transacting, self._flush
+        )
+        refer = weakref.ref(self)
+
+        def refuse(exception: Exception | None) -> None:
+            producer = refer()
+            if producer is not None and not producer._is_closed:
+                producer.refuse(exception)
+
+        self._producing.on_refusal = refuse
+        if self._producing.transacting is not None:
+            self._producing.transacting.on_refusal = refuse
+            refuse(self._producing.transacting.refusal())
+        self._thread.on_fork(lambda: refuse(RuntimeError(FORKED)))
 
     @staticmethod
     def _waker(thread: EngineThread, producing: Producing) -> Any:
@@ -83,7 +104,7 @@ class Producer(active.ProducerBase):
         if not messages:
             return 0
         self._check_open()
-        self._check_may_produce()
+        self.check_may_produce()
         accepted, wakes = append_messages(
             self.accumulator,
             topic,
@@ -164,7 +185,93 @@ class Producer(active.ProducerBase):
     def __bool__(self) -> bool:
         return True
 
+    # --- transactions ---
+
+    def init_transactions(self, timeout: float = -1, /) -> None:
+        """Get ready for transactions; whoever uses the same ``transactional.id`` is fenced.
+
+        To be called once, before anything else. Each of these calls waits for ``timeout`` seconds
+        at most (negative: without limit); when that is over, the call can be made again and goes
+        on where it was.
+
+        Raises:
+            KafkaException: the error's ``retriable()``, ``txn_requires_abort()`` and ``fatal()``
+                tell what can be done: call again, abort, or make another producer.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        self._transactions.init(seconds)
+
+    def begin_transaction(self) -> None:
+        """Begin a transaction; everything that is produced from now on belongs to it.
+
+        Raises:
+            KafkaException: ``_STATE``: there is one already, or ``init_transactions`` is missing.
+        """
+        self._check_open()
+        self._transactions.begin()
+
+    def send_offsets_to_transaction(
+        self, positions: list[TopicPartition], group_metadata: bytes, timeout: float = -1, /
+    ) -> None:
+        """Commit a consumer's offsets if, and only if, the transaction is committed.
+
+        Args:
+            positions: the next offsets to consume; those without an offset are left out.
+            group_metadata: the consumer's ``consumer_group_metadata()``.
+            timeout: as in :meth:`init_transactions`.
+
+        Raises:
+            KafkaException: as :meth:`init_transactions` does.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        self._transactions.send_offsets(positions, group_metadata, seconds)
+
+    def commit_transaction(self, timeout: float = -1, /) -> None:
+        """Wait for the outcome of all messages, serving their callbacks, and commit.
+
+        Raises:
+            KafkaException: as :meth:`init_transactions` does. A message that was not delivered
+                makes the transaction fail: ``txn_requires_abort()``.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        self._transactions.commit(seconds)
+
+    def abort_transaction(self, timeout: float = -1, /) -> None:
+        """Give up all messages of the transaction; those that wait fail with ``_PURGE_QUEUE``.
+
+        Raises:
+            KafkaException: as :meth:`init_transactions` does.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        self._transactions.abort(seconds)
+
     # --- the cluster ---
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
+        """The brokers, and one topic or all of them.
+
+        Raises:
+            KafkaException: no broker answered within ``timeout`` seconds.
+        """
+        if topic is not None and not isinstance(topic, str):
+            raise TypeError(f"topic must be str or None, not {type(topic).__name__}")
+        seconds = _seconds(timeout)
+        self._check_open()
+        timeout_ms = seconds * 1000 if seconds >= 0 else _FOREVER_MS
+        engine = self._producing.engine
+        return self._thread.run(perform(engine, list_topics(topic), timeout_ms))
+
+    def cluster_id(self, timeout: float = -1) -> str | None:
+        """The cluster's id.
+
+        Raises:
+            KafkaException: no broker answered within ``timeout`` seconds.
+        """
+        return self.list_topics(timeout=timeout).cluster_id
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Authenticate with these from the next connection on (PLAIN and SCRAM)."""
@@ -191,6 +298,13 @@ class Producer(active.ProducerBase):
         """Wait for the outcome of all messages and free everything; may be called again."""
         if self._is_closed:
             return True
+        try:
+            if self._transactions.is_open:
+                self._transactions.abort(-1)
+        except KafkaException as exception:
+            # What ended the producer has been told; its transaction ends by its timeout.
+            if not exception.args[0].fatal():
+                raise
         self._flush(-1)
         self._end()
         return True
@@ -221,11 +335,6 @@ class Producer(active.ProducerBase):
         if self._is_closed:
             raise RuntimeError(_CLOSED)
         self._thread.check_process()
-
-    def _check_may_produce(self) -> None:
-        error = self._producing.fatal_error
-        if error is not None:
-            raise KafkaException(KafkaError(KafkaError._FATAL))
 
 
 _FOREVER_MS = 1e12

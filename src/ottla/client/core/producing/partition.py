@@ -38,8 +38,8 @@ class Pending:
     """
 
     __slots__ = (
-        "attempts", "base_sequence", "batch", "deadline_ms", "identity", "is_done", "is_refused",
-        "order", "place",
+        "attempts", "base_sequence", "batch", "broker_id", "deadline_ms", "identity", "is_done",
+        "is_refused", "order", "place",
     )  # fmt: skip
 
     def __init__(self, batch: ProducerBatch, deadline_ms: float | None, order: int) -> None:
@@ -50,6 +50,7 @@ class Pending:
         self.place = 0
         """How many batches were given sequence numbers before it."""
         self.attempts = 0
+        self.broker_id = -1
         self.identity = NOBODY
         self.base_sequence = NO_SEQUENCE
         self.is_refused = False

@@ -25,12 +25,16 @@ _MAX_EPOCH = 32767
 
 
 class Outcome(NamedTuple):
-    """What became of a batch: delivered from ``base_offset`` on (-1: unknown), or the error."""
+    """What became of a batch: delivered from ``base_offset`` on (-1: unknown), or the error.
+
+    ``attempt`` is what failed, if the batch was ever sent.
+    """
 
     batch: ProducerBatch
     base_offset: int = -1
     log_append_time_ms: int = -1
     error: KafkaError | None = None
+    attempt: Pending | None = None
 
 
 class Attempt(NamedTuple):
@@ -96,8 +100,6 @@ class Sender:
         self.needs_metadata = False
         self.brokers_needed: set[int] = set()
         self.identity = NOBODY
-        self.refused_code: int | None = None
-        """The error by which a broker said that another producer has taken this one's place."""
         self._settings = settings
         self._cluster = cluster
         self._may_send = may_send
@@ -205,7 +207,6 @@ class Sender:
     def identify(self, identity: Identity) -> None:
         """The producer has got an id and epoch; partitions use it from their next beginning on."""
         self.identity = identity
-        self.refused_code = None
         for queue in self._queues.values():
             self._renew(queue)
 
@@ -282,6 +283,7 @@ class Sender:
             queue.number_next(pending)
         pending.is_refused = False
         pending.attempts += 1
+        pending.broker_id = request.broker_id
         queue.in_flight.append(pending)
         request.attempts[queue.topic, queue.number] = Attempt(queue, pending)
         request.size_bytes += size_bytes
@@ -321,8 +323,6 @@ class Sender:
             if not answer.knows_leader:
                 self._back_off(queue, now_ms, randomness)
         else:
-            if verdict is Verdict.FENCED:
-                self.refused_code = error.code()
             self._give_up(queue, pending, _as_told(error))
 
     def _may_be_refused(self, queue: PartitionQueue, pending: Pending) -> bool:
@@ -370,7 +370,8 @@ class Sender:
             return
         pending.is_done = True
         queue.given_up(pending)
-        self.outcomes.append(Outcome(pending.batch, error=error))
+        attempt = pending if pending.attempts else None
+        self.outcomes.append(Outcome(pending.batch, error=error, attempt=attempt))
 
     def _fail_waiting(self, queue: PartitionQueue, error: KafkaError) -> None:
         for pending in queue.waiting:

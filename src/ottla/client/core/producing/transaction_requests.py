@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
+from ottla.client.core.membership.membership import GroupMetadata
 from ottla.client.core.producing.partition import Identity
 from ottla.wire.api.k22_init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from ottla.wire.api.k24_add_partitions_to_txn import (
@@ -33,15 +34,6 @@ class GroupOffset(NamedTuple):
     offset: int
     leader_epoch: int = -1
     metadata: str | None = None
-
-
-class GroupMetadata(NamedTuple):
-    """Who commits the offsets: the consumer's place in its group (KIP-447)."""
-
-    group_id: str
-    generation_id: int = -1
-    member_id: str = ""
-    group_instance_id: str | None = None
 
 
 class Ask(NamedTuple):

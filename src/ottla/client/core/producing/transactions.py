@@ -12,12 +12,12 @@ from enum import Enum
 from typing import NamedTuple
 
 from ottla.client.core.backoff import Backoff
+from ottla.client.core.membership.membership import GroupMetadata
 from ottla.client.core.producing import transaction_requests as requests
 from ottla.client.core.producing.partition import NOBODY, Identity
 from ottla.client.core.producing.transaction_errors import Gravity, gravity_of, told_code
 from ottla.client.core.producing.transaction_requests import (
     Ask,
-    GroupMetadata,
     GroupOffset,
     Ids,
     TopicPartitionKey,
@@ -77,7 +77,7 @@ class Transactions:
         self.is_version_2 = False
         self.error: KafkaError | None = None
         """Why the transaction must be aborted, or why the producer can't go on."""
-        self._transactional_id = transactional_id
+        self.transactional_id = transactional_id
         self._timeout_ms = timeout_ms
         self._backoff = Backoff(_RETRY_BACKOFF_MS, retry_backoff_max_ms)
         self._added: set[TopicPartitionKey] = set()
@@ -205,7 +205,7 @@ class Transactions:
         return self._backoff.ready_at_ms if self.wants_to_ask else None
 
     def _next(self) -> Ask | None:
-        ids = Ids(self._transactional_id, self.identity)
+        ids = Ids(self.transactional_id, self.identity)
         if self.state is State.INITIALIZING:
             return requests.init_producer_id(ids, self._timeout_ms, keeps_id=False)
         if self.state in (State.IN_TRANSACTION, State.BEGIN_COMMIT):

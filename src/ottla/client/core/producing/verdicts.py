@@ -16,7 +16,6 @@ class Verdict(Enum):
     MOVED = "send it again, as soon as the leader is known: nobody's failure"
     SPLIT = "send it again in smaller batches"
     OUT_OF_SEQUENCE = "the log lacks something that was sent before it"
-    FENCED = "another producer has taken this one's place"
     FAILED = "it will not be appended"
 
 
@@ -32,8 +31,6 @@ _VERDICTS = {
     ErrorCode.RECORD_LIST_TOO_LARGE: Verdict.SPLIT,
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER: Verdict.OUT_OF_SEQUENCE,
     ErrorCode.UNKNOWN_PRODUCER_ID: Verdict.OUT_OF_SEQUENCE,
-    ErrorCode.INVALID_PRODUCER_EPOCH: Verdict.FENCED,
-    ErrorCode.PRODUCER_FENCED: Verdict.FENCED,
     # The transaction coordinator has to be asked again: the verification of a partition (KIP-890).
     ErrorCode.CONCURRENT_TRANSACTIONS: Verdict.RETRY,
     ErrorCode.NOT_COORDINATOR: Verdict.RETRY,

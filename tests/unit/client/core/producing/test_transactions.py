@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ottla.client.core.membership.membership import GroupMetadata
 from ottla.client.core.producing.partition import Identity
 from ottla.client.core.producing.transaction_errors import Gravity
-from ottla.client.core.producing.transaction_requests import GroupMetadata, GroupOffset
+from ottla.client.core.producing.transaction_requests import GroupOffset
 from ottla.client.core.producing.transactions import State, Transactions
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.api.k22_init_producer_id import InitProducerIdResponse
