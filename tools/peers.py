@@ -141,13 +141,28 @@ def compile_java() -> None:
     if tool := missing("javac"):
         say(f"Java test programs: no {tool} here, their tests will be skipped")
         return
-    shutil.rmtree(JAVA_CLASSES, ignore_errors=True)
-    JAVA_CLASSES.mkdir(parents=True)
+    fresh = JAVA_CLASSES.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
     say(f"Java test programs: compiling {len(sources)} files")
-    command = ["javac", "-nowarn", "-Xlint:-options", "-d", str(JAVA_CLASSES)]
+    command = ["javac", "-nowarn", "-Xlint:-options", "-d", str(fresh)]
     command += ["-cp", f"{KAFKA_LIBS}/*", *map(str, sources)]
     if run("Java test programs", command, JAVA_SOURCES):
-        (JAVA_CLASSES / STAMP).write_text(fingerprint)
+        (fresh / STAMP).write_text(fingerprint)
+        move_into(fresh, JAVA_CLASSES)
+    shutil.rmtree(fresh, ignore_errors=True)
+
+
+def move_into(fresh: pathlib.Path, directory: pathlib.Path) -> None:
+    """New files take the places of old ones; programs that run meanwhile find all of them."""
+    directory.mkdir(exist_ok=True)
+    made = {path.name for path in fresh.iterdir()}
+    # The stamp last: it says that the rest is there.
+    for name in sorted(made, key=lambda name: (name == STAMP, name)):
+        (fresh / name).replace(directory / name)
+    for path in directory.iterdir():
+        if path.name not in made:
+            path.unlink()
 
 
 def fetch_node() -> None:

@@ -109,6 +109,7 @@ class Member:
     @property
     def assignment(self) -> set[str]:
         """The partitions it holds now, each ``topic-partition``."""
+        assert self._process.poll() is None, f"{self.client} has ended: {self.errors}"
         return set(self.assignments[-1]) if self.assignments else set()
 
     @property

@@ -5,14 +5,14 @@ that speak KIP-848: confluent-kafka and Java, alone, together, and among members
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from ottla.testing.consumer_member import ConsumerMember
+from ottla.testing.group_members import partitions_of, produce_values, share_everything
 from ottla.testing.protocol import Connection
 from ottla.testing.waiting import eventually
 from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest
@@ -26,23 +26,6 @@ CLIENTS = ["confluent-kafka", JAVA]
 
 StartMember = Callable[..., Any]
 Unique = Callable[[str], str]
-
-
-def partitions_of(topic: str, count: int) -> set[str]:
-    return {f"{topic}-{number}" for number in range(count)}
-
-
-def share_everything(members: Iterable[Any], wanted: set[str]) -> bool:
-    """Every member holds something, none the same, together all."""
-    held = [member.assignment for member in members]
-    return all(held) and sum(map(len, held)) == len(wanted) and set().union(*held) == wanted
-
-
-def produce(bootstrap: str, topic: str, partitions: int, values: Iterable[str]) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0})
-    for number, value in enumerate(values):
-        producer.produce(topic, value.encode(), partition=number % partitions)
-    assert producer.flush(20) == 0
 
 
 def beat(connection: Connection, member: ConsumerMember, version: int = 1) -> ErrorCode:
@@ -140,17 +123,13 @@ def test_partitions_move_when_members_join_and_leave(
     eventually(lambda: first.assignment == every_partition, what="one member holds all")
     second = member(client, **settings)
     both = [first, second]
-    eventually(
-        lambda: share_everything(both, every_partition), timeout_seconds=30, what="two members"
-    )
-    produce(bootstrap, topic, 4, [f"a{number}" for number in range(40)])
+    eventually(lambda: share_everything(both, every_partition), what="two members")
+    produce_values(bootstrap, topic, 4, [f"a{number}" for number in range(40)])
     wanted = {f"a{number}" for number in range(40)}
     eventually(lambda: {v for m in both for v in m.values} == wanted, what="all is read")
     second.leave()
-    eventually(
-        lambda: first.assignment == every_partition, timeout_seconds=30, what="after leaving"
-    )
-    produce(bootstrap, topic, 4, [f"b{number}" for number in range(40)])
+    eventually(lambda: first.assignment == every_partition, what="after leaving")
+    produce_values(bootstrap, topic, 4, [f"b{number}" for number in range(40)])
     wanted = {f"b{number}" for number in range(40)}
     eventually(lambda: wanted <= set(first.values), what="one member reads all")
     assert len([value for value in first.values if value.startswith("b")]) == 40
@@ -171,7 +150,6 @@ def test_a_static_member_restarts_without_a_rebalance(
     both = [stays, restarts]
     eventually(
         lambda: share_everything(both, partitions_of(topic, 4)),
-        timeout_seconds=30,
         what="two members",
     )
     request = ConsumerGroupDescribeRequest(group_ids=[group], include_authorized_operations=False)
@@ -203,13 +181,11 @@ def test_a_pattern_matched_by_the_broker_finds_a_topic_created_later(
     reader = member(
         client, group=unique("group"), pattern=f"^{stem}-({numbers})$", protocol="consumer"
     )
-    eventually(
-        lambda: reader.assignment == {f"{early}-0"}, timeout_seconds=30, what="the early topic"
-    )
+    eventually(lambda: reader.assignment == {f"{early}-0"}, what="the early topic")
     late = new_topic(2)
     wanted = {f"{early}-0", *partitions_of(late, 2)}
-    eventually(lambda: reader.assignment == wanted, timeout_seconds=30, what="the late topic")
-    produce(bootstrap, late, 2, ["x", "y"])
+    eventually(lambda: reader.assignment == wanted, what="the late topic")
+    produce_values(bootstrap, late, 2, ["x", "y"])
     eventually(lambda: sorted(reader.values) == ["x", "y"], what="its records")
 
 
@@ -238,30 +214,22 @@ def test_a_group_is_upgraded_and_downgraded_with_its_members_at_work(
     assert kind() == "classic"
     second = member(new, protocol="consumer", **settings)
     both = [first, second]
-    eventually(
-        lambda: share_everything(both, every_partition), timeout_seconds=40, what="a mixed group"
-    )
+    eventually(lambda: share_everything(both, every_partition), what="a mixed group")
     assert kind() == "consumer"
-    produce(bootstrap, topic, 4, [f"a{number}" for number in range(40)])
+    produce_values(bootstrap, topic, 4, [f"a{number}" for number in range(40)])
     wanted = {f"a{number}" for number in range(40)}
     eventually(lambda: {v for m in both for v in m.values} == wanted, what="all is read")
 
     second.leave()
-    eventually(
-        lambda: first.assignment == every_partition, timeout_seconds=30, what="the old one alone"
-    )
+    eventually(lambda: first.assignment == every_partition, what="the old one alone")
     assert kind() == "classic"
     third = member(new, protocol="consumer", **settings)
     both = [first, third]
-    eventually(
-        lambda: share_everything(both, every_partition), timeout_seconds=40, what="mixed again"
-    )
+    eventually(lambda: share_everything(both, every_partition), what="mixed again")
     first.leave()
-    eventually(
-        lambda: third.assignment == every_partition, timeout_seconds=30, what="the new one alone"
-    )
+    eventually(lambda: third.assignment == every_partition, what="the new one alone")
     assert kind() == "consumer"
-    produce(bootstrap, topic, 4, [f"b{number}" for number in range(40)])
+    produce_values(bootstrap, topic, 4, [f"b{number}" for number in range(40)])
     wanted = {f"b{number}" for number in range(40)}
     eventually(lambda: wanted <= set(third.values), what="it reads all")
 

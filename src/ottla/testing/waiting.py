@@ -13,7 +13,7 @@ _PAUSE_SECONDS = 0.02
 
 
 def eventually(
-    probe: Callable[[], Value], *, timeout_seconds: float = 20, what: str | None = None
+    probe: Callable[[], Value], *, timeout_seconds: float = 45, what: str | None = None
 ) -> Value:
     """Call ``probe`` until it returns something true, and return that.
 
