@@ -53,14 +53,18 @@ def _section(section: str, rows: list[Row]) -> Iterator[str]:
         for row in rows:
             yield f"  {_named(row)}{_figure(row.limit):>{_FIGURE_WIDTH}}"
         return
-    heads = "".join(f"{head:>{_FIGURE_WIDTH}}" for head in _HEADS)
+    libraries = dict.fromkeys(name for row in rows for name in row.libraries)
+    names = ("Ottla", *libraries) if libraries else _HEADS
+    heads = "".join(f"{head:>{_FIGURE_WIDTH}}" for head in names)
     yield f"{section:<{_NAME_WIDTH + 12}}"
     yield f"  {'':<{_NAME_WIDTH + 10}}{heads}{'ratio':>{_RATIO_WIDTH}}  aim"
     for row in rows:
-        figures = "".join(
-            f"{_figure(each):>{_FIGURE_WIDTH}}"
-            for each in (row.ottla, row.kafka, row.kafka_all_cores)
+        peers = (
+            [row.libraries.get(name) for name in libraries]
+            if libraries
+            else [row.kafka, row.kafka_all_cores]
         )
+        figures = "".join(f"{_figure(each):>{_FIGURE_WIDTH}}" for each in (row.ottla, *peers))
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
         aim = "" if row.aim is None else f"{row.aim.text}: {'yes' if row.aim.is_met else 'NO'}"
         yield f"  {_named(row)}{figures}{ratio:>{_RATIO_WIDTH}}  {aim}".rstrip()
@@ -88,4 +92,6 @@ def _as_json(row: Row) -> dict[str, Any]:
         samples = getattr(row, name)
         if samples is not None:
             document[name]["median"] = samples.median
+    for name, library in row.libraries.items():
+        document["libraries"][name]["median"] = library.median
     return document

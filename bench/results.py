@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -50,7 +50,7 @@ class Row:
     """One line of the table.
 
     ``kafka`` runs on the same core as Ottla, ``kafka_all_cores`` wherever it likes; the ratio is to
-    the better of the two.
+    the better of the two, or to the best of the libraries.
     """
 
     section: str
@@ -61,6 +61,8 @@ class Row:
     kafka_all_cores: Samples | None = None
     limit: Samples | None = None
     """What the machine can do, in rows about the machine."""
+    libraries: Mapping[str, Samples] = field(default_factory=dict)
+    """Other client libraries, in rows about Ottla's client; then there is no Kafka in the row."""
     better: Better = Better.HIGHER
     aim: Aim | None = None
     note: str = ""
@@ -72,8 +74,10 @@ class Row:
             self.aim = Aim("ahead", self.ratio >= 1)
 
     @property
-    def best_kafka(self) -> Samples | None:
-        found = [each for each in (self.kafka, self.kafka_all_cores) if each is not None]
+    def best_peer(self) -> Samples | None:
+        """The best of the others."""
+        kafkas = (self.kafka, self.kafka_all_cores, *self.libraries.values())
+        found = [each for each in kafkas if each is not None]
         if not found:
             return None
         choose = max if self.better is Better.HIGHER else min
@@ -81,11 +85,11 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times better Ottla is than the better Kafka; below 1 it is worse."""
-        kafka = self.best_kafka
-        if self.ottla is None or kafka is None or not self.ottla.median or not kafka.median:
+        """How many times better Ottla is than the best of the others; below 1 it is worse."""
+        peer = self.best_peer
+        if self.ottla is None or peer is None or not self.ottla.median or not peer.median:
             return None
-        ratio = self.ottla.median / kafka.median
+        ratio = self.ottla.median / peer.median
         return ratio if self.better is Better.HIGHER else 1 / ratio
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bench.arena import Arena
 from bench.results import Row
 from bench.rows import (
+    client,
     compaction,
     durable,
     embedded,
@@ -37,5 +38,6 @@ ROWS: dict[str, Callable[[Arena], list[Row]]] = {
     "compaction": compaction.measure,
     "transactions": transactions.measure,
     "rebalances": rebalances.measure,
+    "client": client.measure,
 }
 """By the name they are chosen with, in the order they are measured and printed."""
