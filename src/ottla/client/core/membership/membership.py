@@ -31,6 +31,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from ottla.client.core.cluster import ClusterView
 from ottla.client.core.membership.assignors.values import Partition
+from ottla.client.core.membership.patterns import compile_pattern
 from ottla.client.errors import KafkaError
 from ottla.wire.declare import Message
 
@@ -49,12 +50,16 @@ class Subscription(NamedTuple):
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Subscription:
-        """From what ``subscribe`` is given: a name that begins with ``^`` is a pattern."""
+        """From what ``subscribe`` is given: a name that begins with ``^`` is a pattern.
+
+        Raises:
+            KafkaException: ``_INVALID_ARG``: a pattern makes no sense.
+        """
         listed = tuple(dict.fromkeys(names))
-        return cls(
-            frozenset(name for name in listed if not name.startswith("^")),
-            tuple(name for name in listed if name.startswith("^")),
-        )
+        patterns = tuple(name for name in listed if name.startswith("^"))
+        for pattern in patterns:
+            compile_pattern(pattern)
+        return cls(frozenset(name for name in listed if not name.startswith("^")), patterns)
 
 
 class GroupMetadata(NamedTuple):

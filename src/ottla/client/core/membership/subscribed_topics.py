@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ottla.client.core.cluster import ClusterView
 from ottla.client.core.membership.membership import Failed, Subscription
+from ottla.client.core.membership.patterns import compile_pattern
 from ottla.client.errors import KafkaError, describe
 from ottla.wire.errors import ErrorCode
 
@@ -38,9 +39,9 @@ class SubscribedTopics:
         self._patterns: list[re.Pattern[str]] = []
         if subscription.patterns and matches_patterns:
             self.matched = None
-            self._patterns = [re.compile(pattern) for pattern in subscription.patterns]
+            self._patterns = [compile_pattern(each) for each in subscription.patterns]
         self._matches_patterns = matches_patterns
-        self._excluded = [re.compile(pattern) for pattern in excluded]
+        self._excluded = [compile_pattern(each) for each in excluded]
         self._reported: dict[str, int] = {}
 
     @property
