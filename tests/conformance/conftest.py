@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -103,8 +104,9 @@ class Member:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for read in (self._read_events, self._read_errors):
-            threading.Thread(target=read, daemon=True).start()
+        self._reading = threading.Thread(target=self._read_errors, daemon=True)
+        self._reading.start()
+        threading.Thread(target=self._read_events, daemon=True).start()
 
     @property
     def assignment(self) -> set[str]:
@@ -130,7 +132,11 @@ class Member:
         self._process.wait()
 
     def discard(self) -> None:
-        """Make sure nothing of it is left."""
+        """Make sure nothing of it is left; one of Python says what it was at."""
+        if self._process.poll() is None and sys.executable in self._process.args:
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait()
+            self._reading.join(10)
         self.crash()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             pipe.close()
@@ -168,7 +174,8 @@ def member_command(client: str) -> list[str]:
         return ["node", str(HERE / "node" / "group_member.js")]
     if client == "java":
         return java_command("GroupMember", extra_classpath=[PEERS_DIRECTORY / "java-classes"])
-    return [sys.executable, str(HERE / "members" / "python_member.py"), client]
+    program = HERE / "members" / "python_member.py"
+    return [sys.executable, "-X", "faulthandler", str(program), client]
 
 
 @pytest.fixture
