@@ -1,0 +1,580 @@
+"""The client's engine in virtual time, against brokers that behave, misbehave and disappear."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from ottla.client.configuration.build import configure_admin
+from ottla.client.engine.engine import Engine
+from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, KeyType, Lane
+from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.values import ThrottleEvent
+from ottla.ports.entropy import SeededEntropy
+from ottla.ports.net import Address
+from ottla.testing.simulation.loop import SimulationLoop, run_simulation
+from ottla.testing.simulation.net import SimulatedNetwork
+from ottla.testing.simulation.scripted_broker import Asked, BrokerConnection, ScriptedBroker
+from ottla.wire.api.k03_metadata import (
+    DescribedPartition,
+    DescribedTopic,
+    ListedBroker,
+    MetadataRequest,
+    MetadataResponse,
+)
+from ottla.wire.api.k10_find_coordinator import Coordinator as FoundCoordinator
+from ottla.wire.api.k10_find_coordinator import FindCoordinatorResponse
+from ottla.wire.api.k16_list_groups import ListedGroup, ListGroupsRequest, ListGroupsResponse
+from ottla.wire.errors import ErrorCode
+
+LIST_GROUPS, METADATA, FIND_COORDINATOR, API_VERSIONS = 16, 3, 10, 18
+ADDRESS = Address("kafka", 9092)
+GROUP = Coordinator(KeyType.GROUP, "g")
+
+
+class World:
+    """A network with brokers on it and an engine among them."""
+
+    def __init__(self, loop: SimulationLoop) -> None:
+        self.loop = loop
+        self.network = SimulatedNetwork(loop)
+        self.errors: list[KafkaError] = []
+        self.engines: list[Engine] = []
+
+    async def broker(self, address: Address = ADDRESS, broker_id: int = 1) -> ScriptedBroker:
+        broker = ScriptedBroker(self.network.host(address.host), address, broker_id)
+        await broker.start()
+        return broker
+
+    def engine(self, servers: str = "kafka:9092", **settings: Any) -> Engine:
+        conf: dict[str, Any] = {
+            "bootstrap.servers": servers,
+            "error_cb": self.errors.append,
+            **{name.replace("_", "."): value for name, value in settings.items()
+               if not name.endswith("_cb")},
+            **{name: value for name, value in settings.items() if name.endswith("_cb")},
+        }  # fmt: skip
+        engine = Engine(
+            configure_admin((conf,), {}),
+            "admin",
+            net=self.network.host("client"),
+            clock=self.loop.clock,
+            entropy=SeededEntropy(1),
+        )
+        self.engines.append(engine)
+        engine.start()
+        return engine
+
+
+def simulated(test: Callable[[World], Awaitable[None]]) -> Callable[[int], None]:
+    """A test that is played in virtual time, for several seeds."""
+
+    @pytest.mark.parametrize("seed", range(5))
+    def play(seed: int) -> None:
+        async def main(loop: SimulationLoop) -> None:
+            world = World(loop)
+            try:
+                await test(world)
+            finally:
+                for engine in world.engines:
+                    await engine.close()
+
+        run_simulation(main, seed=seed)
+
+    play.__doc__ = test.__doc__
+    return play
+
+
+def groups(*names: str, throttle_time_ms: int = 0) -> ListGroupsResponse:
+    listed = [ListedGroup(group_id=name, protocol_type="consumer") for name in names]
+    return ListGroupsResponse(error_code=0, groups=listed, throttle_time_ms=throttle_time_ms)
+
+
+async def list_groups(engine: Engine, target: Any = ANY, **options: Any) -> list[str]:
+    answer = await engine.ask(target, ListGroupsRequest(), ListGroupsResponse, **options)
+    return [each.group_id for each in answer.groups]
+
+
+async def failure(waiting: Awaitable[Any]) -> KafkaError:
+    with pytest.raises(KafkaException) as raised:
+        await waiting
+    error = raised.value.args[0]
+    assert isinstance(error, KafkaError)
+    return error
+
+
+# Connecting
+
+
+@simulated
+async def test_a_bootstrap_connection_becomes_that_of_the_broker_behind_it(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a", "b")
+    engine = world.engine(client_id="me")
+    await engine.wait_connected(5000)
+    assert await list_groups(engine, 1) == ["a", "b"]
+    assert await list_groups(engine, CONTROLLER) == ["a", "b"]
+    assert len(broker.connections) == 1
+    assert {each.client_id for each in broker.asked} == {"me"}
+    assert broker.asked[0].request.client_software_name == "ottla"
+    assert world.errors == []
+
+
+@simulated
+async def test_a_broker_from_before_the_newest_api_versions(world: World) -> None:
+    broker = await world.broker()
+    broker.versions = {API_VERSIONS: (0, 2), METADATA: (0, 7), LIST_GROUPS: (0, 2)}
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("old")
+    engine = world.engine()
+    assert await list_groups(engine) == ["old"]
+    assert [each.version for each in broker.asked_for(API_VERSIONS)] == [4, 2]
+    assert broker.asked_for(LIST_GROUPS)[0].version == 2
+    unsupported = await failure(list_groups(engine, at_least=3))
+    assert unsupported == KafkaError._UNSUPPORTED_FEATURE
+
+
+@simulated
+async def test_one_of_several_bootstrap_servers_is_enough(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a")
+    engine = world.engine("nobody:1,kafka:9092,nobody:2")
+    assert await list_groups(engine, timeout_ms=5000) == ["a"]
+    assert KafkaError._ALL_BROKERS_DOWN not in world.errors
+
+
+@simulated
+async def test_nobody_there_is_said_once_and_tried_ever_more_seldom(world: World) -> None:
+    engine = world.engine(reconnect_backoff_ms=100, reconnect_backoff_max_ms=2000)
+    error = await failure(engine.wait_connected(20_000))
+    assert error == KafkaError._TRANSPORT
+    assert "refused" in error.str()
+    assert world.errors == [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN]
+    broker = await world.broker()
+    await engine.wait_connected(3000)
+    await broker.stop()
+    await asyncio.sleep(1)
+    assert [each.name() for each in world.errors[2:]].count("_ALL_BROKERS_DOWN") <= 1
+
+
+@simulated
+async def test_backoff_between_attempts(world: World) -> None:
+    engine = world.engine(reconnect_backoff_ms=100, reconnect_backoff_max_ms=1000)
+    failed_ms: list[float] = []
+    engine.on_connection(lambda *_: failed_ms.append(engine.now_ms()))
+    await asyncio.sleep(10)
+    gaps = [after - before for before, after in itertools.pairwise(failed_ms)]
+    assert all(gap >= 80 for gap in gaps)
+    assert all(gap <= 2300 for gap in gaps)
+    assert gaps[-1] >= 800
+
+
+@simulated
+async def test_a_broker_that_accepts_and_says_nothing(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[API_VERSIONS] = lambda *_: None
+    engine = world.engine()
+    error = await failure(engine.wait_connected(31_000))
+    assert error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT)
+    assert "no answer in" in error.str()
+
+
+@simulated
+async def test_idle_connections_are_closed_and_made_anew(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a")
+    engine = world.engine(connections_max_idle_ms=5000, topic_metadata_refresh_interval_ms=-1)
+    await list_groups(engine, 1 if engine.cluster.brokers else ANY)
+    await asyncio.sleep(12)
+    assert not any(each.is_open for each in broker.connections)
+    assert await list_groups(engine) == ["a"]
+    assert world.errors == []
+
+
+# Answers
+
+
+@simulated
+async def test_requests_of_a_connection_are_pipelined_and_answered_in_order(world: World) -> None:
+    broker = await world.broker()
+    waiting: list[tuple[BrokerConnection, Asked]] = []
+    broker.handlers[LIST_GROUPS] = lambda *asked: waiting.append(asked)
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    told: list[str] = []
+    versions = engine.versions(1)
+    assert versions is not None
+
+    def on_reply(reply: ListGroupsResponse | KafkaError) -> None:
+        assert isinstance(reply, ListGroupsResponse)
+        told.append(reply.groups[0].group_id)
+
+    for _ in range(5):
+        engine.send(
+            1, ListGroupsRequest(), ListGroupsResponse, on_reply,
+            version=versions.choose(LIST_GROUPS), timeout_ms=1000,
+        )  # fmt: skip
+    assert told == []
+    await asyncio.sleep(0.1)
+    assert len(waiting) == 5
+    for number, (connection, asked) in enumerate(waiting):
+        connection.answer(asked, groups(str(number)))
+    await asyncio.sleep(0.1)
+    assert told == ["0", "1", "2", "3", "4"]
+
+
+@simulated
+async def test_answers_of_all_sizes_in_pieces(world: World) -> None:
+    broker = await world.broker()
+    sizes = [0, 1, 100, 65_520, 65_536, 65_540, 200_000, 3, 1_000_000, 70_000, 12]
+    names = iter("x" * (size % 30_000) for size in sizes)
+    repeats = iter(1 + size // 30_000 for size in sizes)
+
+    def answer(connection: BrokerConnection, asked: Asked) -> None:
+        connection.answer(asked, groups(*[next(names)] * next(repeats)))
+
+    broker.handlers[LIST_GROUPS] = answer
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    answers = await asyncio.gather(*(list_groups(engine, 1) for _ in sizes))
+    assert [sum(map(len, names)) for names in answers] == [
+        (1 + size // 30_000) * (size % 30_000) for size in sizes
+    ]
+
+
+@simulated
+async def test_raw_answers_own_their_bytes_and_some_requests_have_none(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a")
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    told: list[memoryview | KafkaError] = []
+    body: list[bytes | memoryview] = [b"", memoryview(ListGroupsRequest().encode(3))]
+    engine.send_buffers(1, LIST_GROUPS, 3, body, told.append, timeout_ms=1000)
+    await asyncio.sleep(0.1)
+    broker.handlers[LIST_GROUPS] = lambda *_: None
+    engine.send_buffers(1, LIST_GROUPS, 3, body, told.append, timeout_ms=1000, has_answer=False)
+    await asyncio.sleep(5)
+    first, second = told
+    assert isinstance(first, memoryview)
+    assert ListGroupsResponse.decode(first, 3) == groups("a")
+    assert isinstance(second, memoryview)
+    assert len(second) == 0
+    assert engine.is_ready(1)
+
+
+def frame(size_bytes: int, rest: bytes) -> bytes:
+    return size_bytes.to_bytes(4, signed=True) + rest
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        frame(-1, b""),
+        frame(3, b"abc"),
+        frame(0, b""),
+        frame(2**31 - 1, b"abcd"),
+        frame(100_000_001, b"abcd"),
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        frame(4, (12345).to_bytes(4)),
+        frame(5, (3).to_bytes(4) + b"\xff"),
+        frame(10, (3).to_bytes(4) + b"\x01\x01\x7fabc"),
+        frame(8, (3).to_bytes(4) + b"\0abc"),
+    ],
+)
+def test_garbage_costs_the_connection_and_nothing_else(garbage: bytes) -> None:
+    @simulated
+    async def play(world: World) -> None:
+        broker = await world.broker()
+        broker.handlers[LIST_GROUPS] = lambda connection, _: connection.write(garbage)
+        engine = world.engine()
+        await engine.wait_connected(5000)
+        first, second = await asyncio.gather(
+            failure(list_groups(engine, 1, timeout_ms=3000)),
+            failure(list_groups(engine, 1, timeout_ms=3000)),
+        )
+        assert first == KafkaError._BAD_MSG
+        assert second.code() in (KafkaError._BAD_MSG, KafkaError._TRANSPORT, KafkaError._TIMED_OUT)
+        broker.handlers[LIST_GROUPS] = lambda *_: groups("a")
+        await asyncio.sleep(1)
+        assert await list_groups(engine, 1) == ["a"]
+
+    play(1)
+
+
+@simulated
+async def test_a_greeting_that_nobody_asked_for(world: World) -> None:
+    broker = await world.broker()
+    broker.greeting = b"SSH-2.0-OpenSSH_9.6\r\n"
+    engine = world.engine()
+    error = await failure(engine.wait_connected(2000))
+    assert error == KafkaError._BAD_MSG
+    assert "security.protocol" in error.str()
+
+
+@simulated
+async def test_a_connection_closed_in_the_middle_of_an_answer(world: World) -> None:
+    broker = await world.broker()
+
+    def half(connection: BrokerConnection, asked: Asked) -> None:
+        connection.write(frame(1000, asked.correlation_id.to_bytes(4) + b"\0" * 10))
+        connection.close()
+
+    broker.handlers[LIST_GROUPS] = half
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    assert await failure(list_groups(engine, 1)) == KafkaError._TRANSPORT
+
+
+@simulated
+async def test_an_answer_that_never_comes_ends_the_connection_in_time(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: None
+    engine = world.engine(socket_timeout_ms=2000)
+    await engine.wait_connected(5000)
+    began_ms = engine.now_ms()
+    error = await failure(list_groups(engine, 1))
+    assert error == KafkaError._TIMED_OUT
+    assert 1990 <= engine.now_ms() - began_ms <= 2100
+    await asyncio.sleep(0.1)
+    assert not broker.connections[0].is_open
+
+
+@simulated
+async def test_who_has_less_time_than_the_socket_leaves_the_connection_alone(
+    world: World,
+) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *asked: late.append(asked)
+    late: list[tuple[BrokerConnection, Asked]] = []
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    assert await failure(list_groups(engine, 1, timeout_ms=500)) == KafkaError._TIMED_OUT
+    connection, asked = late[0]
+    connection.answer(asked, groups("late"))
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("in time")
+    assert await list_groups(engine, 1) == ["in time"]
+    assert len(broker.connections) == 1
+
+
+@simulated
+async def test_throttling_is_told_and_kept(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a", throttle_time_ms=1500)
+    events: list[ThrottleEvent] = []
+    engine = world.engine(throttle_cb=events.append)
+    await engine.wait_connected(5000)
+    await list_groups(engine, 1)
+    assert [(each.broker_id, each.throttle_time) for each in events] == [(1, 1.5)]
+    assert not engine.is_ready(1)
+    began_ms = engine.now_ms()
+    await list_groups(engine, 1)
+    assert engine.now_ms() - began_ms >= 1499
+
+
+@simulated
+async def test_closing_fails_what_is_under_way(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: None
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    waiting = asyncio.create_task(failure(list_groups(engine, 1)))
+    other = asyncio.create_task(failure(list_groups(engine, 99)))
+    await asyncio.sleep(0.1)
+    await engine.close()
+    await engine.close()
+    assert await waiting == KafkaError._DESTROY
+    assert await other == KafkaError._UNKNOWN_BROKER
+    assert await failure(list_groups(engine, 1)) == KafkaError._DESTROY
+
+
+# Metadata
+
+
+@simulated
+async def test_when_no_known_broker_answers_the_bootstrap_servers_are_asked_again(
+    world: World,
+) -> None:
+    old = await world.broker(Address("old", 9092), 7)
+    front = await world.broker()
+    front.brokers = {7: Address("old", 9092)}
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    assert list(engine.cluster.brokers) == [7]
+    # The cluster has moved: the old broker is gone, the bootstrap name leads to the new one.
+    await old.stop()
+    front.brokers = {8: Address("new", 9092)}
+    new = await world.broker(Address("new", 9092), 8)
+    new.handlers[LIST_GROUPS] = lambda *_: groups("moved")
+    engine.refresh_metadata()
+    await asyncio.sleep(5)
+    assert list(engine.cluster.brokers) == [8]
+    assert await list_groups(engine, 8) == ["moved"]
+
+
+@simulated
+async def test_a_broker_that_says_the_client_should_begin_anew(world: World) -> None:
+    broker = await world.broker()
+    healthy = broker.handlers[METADATA]
+    broker.handlers[METADATA] = lambda *_: MetadataResponse(
+        brokers=[], topics=[], error_code=ErrorCode.REBOOTSTRAP_REQUIRED
+    )
+    engine = world.engine()
+    await asyncio.sleep(1)
+    assert not engine.cluster.brokers
+    broker.handlers[METADATA] = healthy
+    await engine.wait_connected(3000)
+
+
+def describes(*partitions: tuple[int, int]) -> Callable[..., MetadataResponse]:
+    """Metadata of the topics asked for, with leaders and epochs."""
+
+    def answer(connection: BrokerConnection, asked: Asked) -> MetadataResponse:
+        assert isinstance(asked.request, MetadataRequest)
+        broker = connection.broker
+        return MetadataResponse(
+            brokers=[
+                ListedBroker(node_id=each, host=address.host, port=address.port)
+                for each, address in broker.brokers.items()
+            ],
+            topics=[
+                DescribedTopic(
+                    error_code=0 if partitions else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                    name=topic.name,
+                    partitions=[
+                        DescribedPartition(
+                            error_code=0, partition_index=number, leader_id=leader,
+                            leader_epoch=epoch, replica_nodes=[leader], isr_nodes=[leader],
+                        )
+                        for number, (leader, epoch) in enumerate(partitions)
+                    ],
+                )
+                for topic in asked.request.topics or []
+            ],
+        )  # fmt: skip
+
+    return answer
+
+
+@simulated
+async def test_a_wanted_topic_is_asked_for_soon_and_again_when_asked_to(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[METADATA] = describes((1, 5), (1, 6))
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    changes: list[frozenset[str]] = []
+    engine.on_metadata(lambda each: changes.append(each.topics))
+    engine.want("t")
+    engine.want("t")
+    await engine.metadata_updated(1000)
+    assert [each.leader_epoch for each in engine.cluster.topics["t"].partitions] == [5, 6]
+    broker.handlers[METADATA] = describes((1, 7), (1, 6))
+    engine.refresh_metadata()
+    await engine.metadata_updated(1000)
+    assert engine.cluster.topics["t"].partitions[0].leader_epoch == 7
+    assert changes == [frozenset({"t"}), frozenset({"t"})]
+    engine.release("t")
+    assert "t" in engine.cluster.topics
+    engine.release("t")
+    assert "t" not in engine.cluster.topics
+
+
+@simulated
+async def test_a_topic_that_does_not_come_is_given_up(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[METADATA] = describes()
+    engine = world.engine(topic_metadata_propagation_max_ms=3000)
+    await engine.wait_connected(5000)
+    engine.want("t")
+    await asyncio.sleep(2)
+    assert not engine.is_given_up("t")
+    await asyncio.sleep(3)
+    assert engine.is_given_up("t")
+    asked = len(broker.asked_for(METADATA))
+    await asyncio.sleep(60)
+    assert len(broker.asked_for(METADATA)) == asked
+
+
+# Coordinators
+
+
+def coordinated(broker: ScriptedBroker, *codes: int) -> None:
+    """Answer FindCoordinator with these error codes in turn, then with this broker."""
+    left = list(codes)
+
+    def answer(_: BrokerConnection, asked: Asked) -> FindCoordinatorResponse:
+        code = left.pop(0) if left else 0
+        host, port = broker.address
+        if asked.version < 4:
+            return FindCoordinatorResponse(
+                error_code=code, node_id=broker.broker_id, host=host, port=port
+            )
+        return FindCoordinatorResponse(
+            coordinators=[
+                FoundCoordinator(
+                    key=key, node_id=broker.broker_id, host=host, port=port, error_code=code
+                )
+                for key in asked.request.coordinator_keys
+            ]
+        )
+
+    broker.handlers[FIND_COORDINATOR] = answer
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a")
+
+
+@pytest.mark.parametrize(("newest", "requests"), [(6, 1), (3, 3)])
+def test_coordinators_wanted_at_once_are_asked_for_at_once(newest: int, requests: int) -> None:
+    @simulated
+    async def play(world: World) -> None:
+        broker = await world.broker()
+        broker.versions[FIND_COORDINATOR] = (0, newest)
+        coordinated(broker)
+        engine = world.engine()
+        targets = [Coordinator(KeyType.GROUP, name) for name in ("g", "h", "i", "g")]
+        await asyncio.gather(*(list_groups(engine, each) for each in targets))
+        await list_groups(engine, targets[0])
+        assert len(broker.asked_for(FIND_COORDINATOR)) == requests
+        engine.forget_coordinator(targets[0])
+        await list_groups(engine, targets[0])
+        assert len(broker.asked_for(FIND_COORDINATOR)) == requests + 1
+
+    play(1)
+
+
+@simulated
+async def test_coordinators_have_a_connection_of_their_own(world: World) -> None:
+    broker = await world.broker()
+    coordinated(broker)
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    broker.handlers[LIST_GROUPS] = lambda *_: None
+    stuck = asyncio.create_task(list_groups(engine, GROUP))
+    await asyncio.sleep(1)
+    await engine.ask(1, MetadataRequest(topics=[]), MetadataResponse, timeout_ms=1000)
+    assert engine.is_ready(1, Lane.COORDINATOR)
+    stuck.cancel()
+
+
+@simulated
+async def test_a_coordinator_that_is_not_there_yet_is_waited_for(world: World) -> None:
+    broker = await world.broker()
+    coordinated(broker, *[ErrorCode.COORDINATOR_NOT_AVAILABLE] * 3)
+    engine = world.engine()
+    assert await list_groups(engine, GROUP) == ["a"]
+    assert len(broker.asked_for(FIND_COORDINATOR)) == 4
+
+
+@simulated
+async def test_a_coordinator_that_stays_away_or_is_forbidden(world: World) -> None:
+    broker = await world.broker()
+    coordinated(broker, *[ErrorCode.COORDINATOR_NOT_AVAILABLE] * 1000)
+    engine = world.engine()
+    late = await failure(list_groups(engine, GROUP, timeout_ms=4000))
+    assert late == KafkaError._TIMED_OUT
+    assert "coordinator" in late.str()
+    coordinated(broker, ErrorCode.GROUP_AUTHORIZATION_FAILED)
+    error = await failure(list_groups(engine, GROUP))
+    assert error == KafkaError.GROUP_AUTHORIZATION_FAILED
