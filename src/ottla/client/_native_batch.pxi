@@ -392,7 +392,10 @@ cdef class Deliveries:
         message._error = self._error
         if self._base_offset >= 0 and self._error is None:
             message._offset = self._base_offset + index
-        if self._log_append_time_ms >= 0:
+        if self._error is not None:
+            # What was not appended has no time of the log's, and its own is not told.
+            message._timestamp_ms = -1
+        elif self._log_append_time_ms >= 0:
             message._timestamp_type = LOG_APPEND_TIME
             message._timestamp_ms = self._log_append_time_ms
         else:

@@ -12,6 +12,7 @@ from ottla.client.values import (
     OFFSET_INVALID,
     TIMESTAMP_CREATE_TIME,
     TIMESTAMP_LOG_APPEND_TIME,
+    TIMESTAMP_NOT_AVAILABLE,
 )
 from ottla.records.batch import HEADER_SIZE_BYTES
 from ottla.records.compression import Codec
@@ -247,7 +248,10 @@ class Deliveries:
 
     def _message(self, index: int, record: Record, enqueued: float) -> Message[Any, Any]:
         kind, timestamp_ms = TIMESTAMP_CREATE_TIME, record.timestamp_ms
-        if self._log_append_time_ms >= 0:
+        if self.error is not None:
+            # What was not appended has no time of the log's, and its own is not told.
+            kind, timestamp_ms = TIMESTAMP_NOT_AVAILABLE, -1
+        elif self._log_append_time_ms >= 0:
             kind, timestamp_ms = TIMESTAMP_LOG_APPEND_TIME, self._log_append_time_ms
         has_offset = self._base_offset >= 0 and self.error is None
         return Message(

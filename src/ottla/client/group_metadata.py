@@ -38,8 +38,10 @@ def decode_group_metadata(data: bytes) -> GroupMetadata:
     if not isinstance(data, bytes):
         raise TypeError(f"expected bytes, not {type(data).__name__}")
     start = len(_MAGIC) + _GENERATION.size
-    if not data.startswith(_MAGIC) or len(data) < start:
-        raise _bad()
+    if len(data) < start:
+        raise _bad("Input buffer is too short")
+    if not data.startswith(_MAGIC):
+        raise _bad("Input buffer is not a serialized consumer group metadata object")
     (generation_id,) = _GENERATION.unpack_from(data, len(_MAGIC))
     parts = data[start:].split(b"\0")
     try:
@@ -50,8 +52,8 @@ def decode_group_metadata(data: bytes) -> GroupMetadata:
             return GroupMetadata(group_id, generation_id, member_id, instance_id)
     except UnicodeDecodeError:
         pass
-    raise _bad()
+    raise _bad("Input buffer bad length")
 
 
-def _bad() -> KafkaException:
-    return KafkaException(KafkaError(KafkaError._BAD_MSG))
+def _bad(text: str) -> KafkaException:
+    return KafkaException(KafkaError(KafkaError._BAD_MSG, text))

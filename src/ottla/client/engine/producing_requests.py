@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ottla.client.core.cluster import Broker, ClusterView
 from ottla.client.core.producing.sender import Answer, Request
-from ottla.client.errors import KafkaError, describe
+from ottla.client.errors import KafkaError
 from ottla.records.compression import Codec
 from ottla.wire.api.k00_produce import (
     PartitionToProduce,
@@ -101,7 +101,4 @@ def _answer(
     knows_leader = leader is not None and cluster.learn_leader(
         topic, partition.index, leader.leader_id, leader.leader_epoch, brokers
     )
-    text = describe(partition.error_code)
-    if partition.error_message:
-        text = f"{text}: {partition.error_message}"
-    return Answer(KafkaError(partition.error_code, text), knows_leader=knows_leader)
+    return Answer(KafkaError(partition.error_code), knows_leader=knows_leader)

@@ -81,32 +81,23 @@ class CallbackQueue:
             return True
 
     def run(self) -> int:
-        """Call all callbacks that are there now, in order.
+        """Call the callbacks that are there now, in order, up to the first that raises.
 
         Returns:
             How many events were served.
 
         Raises:
-            BaseException: what the first callback that failed raised, after all others were called.
+            BaseException: what a callback raised; those after it are called by the next run.
         """
         served = 0
-        failure: BaseException | None = None
         # Only what is there now: a callback that produces may bring about the next one.
         for _ in range(len(self._entries)):
             try:
                 callback, arguments, is_counted = self._entries.popleft()
             except IndexError:
                 break
-            try:
-                result = callback(*arguments)
-                served += result if is_counted else 1
-            except BaseException as error:
-                served += 1
-                failure = failure or error
-                if not isinstance(error, Exception):
-                    break
-        if failure is not None:
-            raise failure
+            result = callback(*arguments)
+            served += result if is_counted else 1
         return served
 
     def serve(self, timeout_s: float | None) -> int:

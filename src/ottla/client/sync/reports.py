@@ -40,7 +40,7 @@ class DeliveryReports:
     def serve(self) -> int:
         """Call what is there to be called; how many events that were.
 
-        Raises what a callback raised, after all others were called.
+        Raises what a callback raised, after all others of the batch were called.
         """
         silent, self._silent = self._silent, 0
         return silent + self.callbacks.run()
@@ -65,14 +65,14 @@ class DeliveryReports:
 
 
 def _serve(deliveries: Deliveries) -> int:
-    """Call all callbacks of a batch, whatever some of them raise; the first to raise wins."""
+    """Call all callbacks of a batch, whatever some of them raise; the last to raise wins."""
     served = 0
     failure: Exception | None = None
     while True:
         try:
             served += deliveries.serve()
         except Exception as error:
-            failure = failure or error
+            failure = error
         else:
             break
     if failure is not None:
