@@ -20,7 +20,7 @@ from ottla.client.core.consuming.offsets import (
 )
 from ottla.client.core.consuming.partition import NO_POSITION, AssignedPartition, Stored
 from ottla.client.engine.log import WARNING
-from ottla.client.engine.targets import Coordinator, KeyType
+from ottla.client.engine.targets import Coordinator, KeyType, Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import OFFSET_INVALID, TopicPartition, partition_result
 from ottla.wire.api.k08_offset_commit import OffsetCommitResponse
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ottla.client.engine.consuming import Consuming
 
 Key = tuple[str, int]
+# On the coordinator's own lane a commit would wait for the answer to a parked JoinGroup, and come
+# too late for its generation.
+_LANE = Lane.MAIN
 _UNREACHABLE = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
 # How often a commit is sent again that came with the epoch of a moment ago (KIP-848).
 _STALE_EPOCH_RETRIES = 5
@@ -120,6 +123,7 @@ class ConsumingOffsets:
                     OffsetCommitResponse,
                     at_most=NEWEST_VERSION,
                     timeout_ms=max(1.0, deadline_ms - self._engine.now_ms()),
+                    lane=_LANE,
                 )
                 codes = commit_error_codes(answer)
             except KafkaException as exception:
@@ -245,6 +249,7 @@ class ConsumingOffsets:
                 OffsetFetchResponse,
                 at_most=NEWEST_VERSION,
                 timeout_ms=max(1.0, deadline_ms - self._engine.now_ms()),
+                lane=_LANE,
             )
             error_code, found = looked_up(answer, keys)
             codes = {int(o.error.code()) for o in found.values() if o.error is not None}
