@@ -54,6 +54,18 @@ class GroupListing(NamedTuple):
     group_type: str
 
 
+class MemberToRemove(NamedTuple):
+    """A member for ``remove_group_members``: a static one by its instance id, or by member id.
+
+    Attributes:
+        member_id: the id the coordinator knows it by, None for whichever has the instance id.
+        group_instance_id: its ``group.instance.id``, None if it is no static member.
+    """
+
+    member_id: str | None = None
+    group_instance_id: str | None = None
+
+
 class ListConsumerGroupsResult:
     """What ``list_consumer_groups`` answers: the groups, and errors of brokers that failed."""
 

@@ -12,13 +12,20 @@ if TYPE_CHECKING:
     from ottla.client.core.admin import acls as acls
     from ottla.client.core.admin import clusters as clusters
     from ottla.client.core.admin import configs as configs
+    from ottla.client.core.admin import group_members as group_members
     from ottla.client.core.admin import group_offsets as group_offsets
     from ottla.client.core.admin import groups as groups
+    from ottla.client.core.admin import log_dirs as log_dirs
     from ottla.client.core.admin import offsets as offsets
     from ottla.client.core.admin import partitions as partitions
+    from ottla.client.core.admin import quotas as quotas
     from ottla.client.core.admin import scram as scram
+    from ottla.client.core.admin import share_groups as share_groups
+    from ottla.client.core.admin import streams_groups as streams_groups
+    from ottla.client.core.admin import tokens as tokens
     from ottla.client.core.admin import topic_partitions as topic_partitions
     from ottla.client.core.admin import topics as topics
+    from ottla.client.core.admin import transactions as transactions
 
 
 def __getattr__(name: str) -> Any:
