@@ -14,6 +14,7 @@ from bench.peers import kafka_version
 from bench.results import Row
 from bench.rows import ROWS
 from ottla.testing.apache_kafka import why_unavailable
+from ottla.testing.bytecode import keep_bytecode
 
 _DEFAULT_DIRECTORY = pathlib.Path(__file__).parents[1] / ".cache" / "bench"
 _LEGEND = """\
@@ -35,6 +36,7 @@ def main() -> int:
     effort = QUICK if options.quick else FULL
     # Ended from outside, it must not leave its servers behind.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    keep_bytecode(options.directory.with_name("bytecode"))
     rows: list[Row] = []
     begun = time.monotonic()
     bystanders = machine.Bystanders()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pathlib
 import re
 import shutil
@@ -21,6 +20,7 @@ from ottla.testing.apache_kafka import (
     ApacheKafka,
     why_unavailable,
 )
+from ottla.testing.bytecode import keep_bytecode
 from ottla.testing.process import BrokerProcess
 from ottla.testing.protocol import Connection
 from ottla.testing.raw_client import fixed_port
@@ -28,10 +28,8 @@ from ottla.testing.waiting import eventually
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
 from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, TopicToCreate
 
-# Brokers and clients are started hundreds of times: where no bytecode is to be written beside the
-# sources, it has a place of its own.
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
-    os.environ["PYTHONPYCACHEPREFIX"] = str(PEERS_DIRECTORY.parent / "bytecode")
+# Brokers and clients are started hundreds of times.
+keep_bytecode(PEERS_DIRECTORY.parent / "bytecode")
 
 Target = BrokerProcess | ApacheKafka
 
