@@ -207,9 +207,9 @@ class Comparison:
                 break
             if _STACK.search(line) or line.startswith("hint: ") or not line.strip():
                 continue
-            is_header = _HEADER.match(line)
-            if is_header and not with_traces:
+            if _HEADER.match(line) and not with_traces:
                 continue
+            line = _KAFKA_ERROR.sub(r"<\1>", line)
             while found := _HEADER.match(line):
                 line = line[found.end() :]
             line = self._without_words(line).rstrip()
@@ -218,7 +218,6 @@ class Comparison:
         return lines
 
     def _without_words(self, line: str) -> str:
-        line = _KAFKA_ERROR.sub(r"<\1>", line)
         for text, name in self._texts:
             if text in line:
                 line = line.replace(text, name)
@@ -232,8 +231,8 @@ def _without_usage(text: str) -> str:
     """Without argparse4j's usage, and its errors in one line each."""
     text = re.sub(r"^usage: .*\n(?: .*\n)*", "", text, flags=re.MULTILINE)
     return re.sub(
-        r"^([\w.-]+:\s+error:)([^\n]*(?:\n(?!\S*Exited|\tat ).+)*)",
-        lambda found: " ".join(found[0].split()),
+        r"^([\w.-]+:\s+error:)([^\n]*(?:\n(?!exit |\S*Exited|\tat ).+)*)",
+        lambda found: " ".join(found[0].split()).replace("-- ", "--"),
         text,
         flags=re.MULTILINE,
     )

@@ -40,6 +40,10 @@ class Unreachable(Exception):  # noqa: N818 - a state of the cluster, told as su
     """No broker answered in time; the text says which, and why if that is known."""
 
 
+class UnknownBroker(Unreachable):
+    """The cluster has no broker with that id."""
+
+
 class Cluster:
     """Asks a cluster.
 
@@ -70,6 +74,9 @@ class Cluster:
             raise TypeError(f"{type(request).__name__} is no request")
         answer = declaration(request.API_KEY)[1]
         try:
+            if isinstance(target, int) and target not in self.engine.cluster.brokers:
+                self.engine.refresh_metadata()
+                await self.engine.metadata_updated(self.timeout_ms)
             return await self.engine.ask(
                 target,
                 request,
@@ -118,6 +125,8 @@ def _told(error: KafkaError) -> Exception:
         return KafkaFailure(ErrorCode.UNSUPPORTED_VERSION, error.str())
     if error.code() > 0:
         return KafkaFailure(error.code(), error.str())
+    if error.code() == KafkaError._UNKNOWN_BROKER:
+        return UnknownBroker(error.str())
     return Unreachable(error.str())
 
 
@@ -182,6 +191,6 @@ async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:
 
 
 __all__ = [
-    "ANY", "CONTROLLER", "Cluster", "Coordinator", "KeyType", "Unreachable", "ask_cluster",
-    "in_order", "settings",
+    "ANY", "CONTROLLER", "Cluster", "Coordinator", "KeyType", "Target", "UnknownBroker", "Unreachable",
+    "ask_cluster", "in_order", "settings",
 ]  # fmt: skip

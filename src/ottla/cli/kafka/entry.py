@@ -17,6 +17,7 @@ KAFKA_VERSION: Final = "4.3.1"
 TOOLS: Final = {
     "kafka-broker-api-versions": "broker_api_versions",
     "kafka-cluster": "cluster_tool",
+    "kafka-configs": "configs",
     "kafka-consumer-groups": "consumer_groups",
     "kafka-delete-records": "delete_records",
     "kafka-features": "features",

@@ -71,7 +71,8 @@ def _act(given: argparse.Namespace) -> int:
     server = given.bootstrap_server or given.bootstrap_controller
     if server is None:
         raise ToolFailure(
-            "You must specify either --bootstrap-controller or --bootstrap-server."
+            "Command line error: You must specify either --bootstrap-controller or "
+            "--bootstrap-server.. Type --help for help."
         )
     entries = load(given.command_config) if given.command_config else {}
     entries["bootstrap.servers"] = server
@@ -100,7 +101,7 @@ def wanted_levels(given: argparse.Namespace) -> dict[str, int]:
     if release:
         return features_of_release(release)
     if metadata:
-        print("`metadata` flag is deprecated and may be removed in a future release.")
+        print(" `metadata` flag is deprecated and may be removed in a future release.")
         levels["metadata.version"] = metadata_level(metadata)
     for text in given.feature or ():
         name, level = (text, 0) if given.command == "disable" else _parse_level(text)

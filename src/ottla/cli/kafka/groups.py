@@ -29,7 +29,7 @@ OPTIONS = (
     flag("streams", "Only streams groups."),
 )
 TYPES = (CLASSIC, CONSUMER, SHARE, STREAMS)
-_LEAST = 15
+_LEAST = 20
 
 
 def run(options: Options) -> int:
@@ -66,7 +66,7 @@ def is_wanted(options: Options, group: GroupListing) -> bool:
 
 async def _list(cluster: Cluster, options: Options) -> None:
     groups = [group for group in await list_groups(cluster) if is_wanted(options, group)]
-    width = max([_LEAST, *(len(group.group_id) for group in groups)]) + 10
+    width = max([_LEAST, *(len(group.group_id) for group in groups)])
     rows = [("GROUP", "TYPE", "PROTOCOL")]
     rows += [(each.group_id, each.type or "Unknown", each.protocol_type) for each in groups]
     for group_id, kind, protocol in rows:

@@ -71,7 +71,7 @@ def version_mapping(release: str | None) -> list[str]:
     levels = features_of_release(release or NEWEST)
     metadata = levels.pop(_METADATA)
     rest = [f"{feature}={level}" for feature, level in levels.items()]
-    return [f"{_METADATA}={metadata} ({release_of(metadata)})", *rest]
+    return [f"{_METADATA}={metadata} ({release or NEWEST})", *rest]
 
 
 def describe_dependencies(wanted: Iterable[tuple[str, int]]) -> list[str]:

@@ -71,17 +71,20 @@ class Options:
     Args:
         declared: the tool's options.
         given: option name to its values in order; None stands for a value that was left out.
-        arguments: the words that belong to no option.
+        order: the names of the options as they follow each other.
+        words: the whole command line.
     """
 
     def __init__(
         self,
         declared: Sequence[Option],
         given: dict[str, list[str | None]],
-        arguments: Sequence[str] = (),
+        order: Sequence[str] = (),
+        words: Sequence[str] = (),
     ) -> None:
         self.declared = {option.name: option for option in declared}
-        self.arguments = tuple(arguments)
+        self.order = tuple(order)
+        self.words = tuple(words)
         self._given = given
 
     def has(self, name: str) -> bool:
@@ -151,17 +154,15 @@ def parse(declared: Sequence[Option], words: Sequence[str]) -> Options:
     """
     by_name = {option.name: option for option in declared}
     given: dict[str, list[str | None]] = {}
-    arguments: list[str] = []
+    order: list[str] = []
     position = 0
     while position < len(words):
         word = words[position]
         position += 1
         if word == "--":
-            arguments += words[position:]
             break
         if not _is_option(word):
-            arguments.append(word)
-            continue
+            continue  # nobody asks for words that belong to no option
         name, has_value, text = word.lstrip("-").partition("=")
         option = by_name.get(name)
         if option is None:
@@ -173,8 +174,9 @@ def parse(declared: Sequence[Option], words: Sequence[str]) -> Options:
                 found = following
                 position += 1
         given.setdefault(name, []).append(_checked(option, found))
+        order.append(name)
     _check_required(declared, given)
-    return Options(declared, given, arguments)
+    return Options(declared, given, order, words)
 
 
 def _is_option(word: str) -> bool:
