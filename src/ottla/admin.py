@@ -13,14 +13,37 @@ from ottla.client.admin.clusters import (
     TopicMetadata,
 )
 from ottla.client.admin.configs import ConfigEntry, ConfigResource
+from ottla.client.admin.features import (
+    ApiVersionRange,
+    EndpointType,
+    FeatureMetadata,
+    FeatureUpdate,
+    LevelRange,
+    UpgradeType,
+)
 from ottla.client.admin.groups import (
     ConsumerGroupDescription,
     ConsumerGroupListing,
+    GroupListing,
     ListConsumerGroupsResult,
     MemberAssignment,
     MemberDescription,
+    MemberToRemove,
 )
+from ottla.client.admin.log_dirs import LogDirDescription, ReplicaInfo, TopicPartitionReplica
 from ottla.client.admin.offsets import DeletedRecords, ListOffsetsResultInfo, OffsetSpec
+from ottla.client.admin.partitions import (
+    PartitionDescription,
+    PartitionReassignment,
+    TopicPartitionsDescription,
+)
+from ottla.client.admin.quorum import QuorumInfo, QuorumListener, QuorumReplica
+from ottla.client.admin.quotas import (
+    ClientQuotaAlteration,
+    ClientQuotaEntity,
+    ClientQuotaFilter,
+    quota_entity,
+)
 from ottla.client.admin.scram import (
     ScramCredentialInfo,
     UserScramCredentialAlteration,
@@ -28,7 +51,27 @@ from ottla.client.admin.scram import (
     UserScramCredentialsDescription,
     UserScramCredentialUpsertion,
 )
+from ottla.client.admin.share_groups import (
+    ShareGroupDescription,
+    ShareMemberDescription,
+    SharePartitionOffset,
+)
+from ottla.client.admin.streams_groups import (
+    StreamsAssignment,
+    StreamsGroupDescription,
+    StreamsMemberDescription,
+    StreamsSubtopology,
+    StreamsTask,
+)
+from ottla.client.admin.tokens import DelegationToken, KafkaPrincipal
 from ottla.client.admin.topics import NewPartitions, NewTopic, TopicDescription
+from ottla.client.admin.transactions import (
+    AbortTransactionSpec,
+    FencedProducer,
+    ProducerState,
+    TransactionDescription,
+    TransactionListing,
+)
 from ottla.client.enumerations import (
     AclOperation,
     AclPermissionType,
@@ -71,41 +114,77 @@ __all__ = [
     "RESOURCE_TOPIC",
     "RESOURCE_TRANSACTIONAL_ID",
     "RESOURCE_UNKNOWN",
+    "AbortTransactionSpec",
     "AclBinding",
     "AclBindingFilter",
     "AclOperation",
     "AclPermissionType",
     "AdminClient",
     "AlterConfigOpType",
+    "ApiVersionRange",
     "BrokerMetadata",
+    "ClientQuotaAlteration",
+    "ClientQuotaEntity",
+    "ClientQuotaFilter",
     "ClusterMetadata",
     "ConfigEntry",
     "ConfigResource",
     "ConfigSource",
     "ConsumerGroupDescription",
     "ConsumerGroupListing",
+    "DelegationToken",
     "DeletedRecords",
     "DescribeClusterResult",
+    "EndpointType",
+    "FeatureMetadata",
+    "FeatureUpdate",
+    "FencedProducer",
+    "GroupListing",
     "GroupMember",
     "GroupMetadata",
     "KafkaError",
     "KafkaException",
+    "KafkaPrincipal",
+    "LevelRange",
     "ListConsumerGroupsResult",
     "ListOffsetsResultInfo",
+    "LogDirDescription",
     "MemberAssignment",
     "MemberDescription",
+    "MemberToRemove",
     "NewPartitions",
     "NewTopic",
     "OffsetSpec",
+    "PartitionDescription",
     "PartitionMetadata",
+    "PartitionReassignment",
+    "ProducerState",
+    "QuorumInfo",
+    "QuorumListener",
+    "QuorumReplica",
+    "ReplicaInfo",
     "ResourcePatternType",
     "ResourceType",
     "ScramCredentialInfo",
     "ScramMechanism",
+    "ShareGroupDescription",
+    "ShareMemberDescription",
+    "SharePartitionOffset",
+    "StreamsAssignment",
+    "StreamsGroupDescription",
+    "StreamsMemberDescription",
+    "StreamsSubtopology",
+    "StreamsTask",
     "TopicDescription",
     "TopicMetadata",
+    "TopicPartitionReplica",
+    "TopicPartitionsDescription",
+    "TransactionDescription",
+    "TransactionListing",
+    "UpgradeType",
     "UserScramCredentialAlteration",
     "UserScramCredentialDeletion",
     "UserScramCredentialUpsertion",
     "UserScramCredentialsDescription",
+    "quota_entity",
 ]

@@ -13,7 +13,9 @@ from ottla.client.core.admin.checks import broker_id
 from ottla.client.core.admin.routes import TIMED_OUT
 from ottla.client.enumerations import IsolationLevel
 from ottla.client.errors import KafkaError, KafkaException
-from ottla.client.sync.admin_futures import AdminFutures
+from ottla.client.sync.cluster_admin import ClusterAdmin
+from ottla.client.sync.group_admin import GroupAdmin
+from ottla.client.sync.security_admin import SecurityAdmin, TransactionAdmin
 
 if TYPE_CHECKING:
     from ottla.client.admin.acls import AclBinding, AclBindingFilter
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 _NO_CLUSTER_ID = "Failed to retrieve cluster id"
 
 
-class AdminClient(AdminFutures):
+class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
     """Administers a cluster: topics, configuration, groups, offsets, access rules, credentials.
 
     Methods return at once: a dictionary with a future for each item, or one future. A future that

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ottla.client.configuration.build import configure_admin
+from ottla.client.core.admin.call import NOT_MENTIONED
 from ottla.client.core.admin.checks import timeout_ms
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.sync.callbacks import CallbackQueue
@@ -141,7 +142,7 @@ class AdminFutures:
                     future.set_exception(error)
                 return
             for key, future in futures.items():
-                outcome = outcomes[key]
+                outcome = outcomes.get(key, NOT_MENTIONED)
                 if isinstance(outcome, KafkaError):
                     future.set_exception(KafkaException(outcome))
                 else:

@@ -177,9 +177,12 @@ class Progress(Generic[K, V]):
             )
         except KafkaException as exception:
             found = dict.fromkeys(ask.keys, exception.args[0])
+        except ValueError as error:
+            # A name or number that none of our values can have.
+            found = dict.fromkeys(ask.keys, KafkaError(KafkaError._BAD_MSG, str(error)))
         has_failed = False
         for key in ask.keys:
-            outcome = found.get(key, _MISSING)
+            outcome = found.get(key, NOT_MENTIONED)
             if ask.is_lookup and outcome is None:
                 self._waiting[key] = None
             elif isinstance(outcome, KafkaError) and outcome.code() in self._call.retried:
@@ -215,7 +218,7 @@ class Progress(Generic[K, V]):
 
 
 # An answer left out an item that it was asked about.
-_MISSING = KafkaError(KafkaError._BAD_MSG, "The answer does not mention what was asked for")
+NOT_MENTIONED = KafkaError(KafkaError._BAD_MSG, "The answer does not mention what was asked for")
 
 
 def ask_all(call: Call[K, V]) -> Operation[Outcomes[K, V]]:

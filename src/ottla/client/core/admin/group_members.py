@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from ottla.client.admin.groups import MemberToRemove
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_one
+from ottla.client.core.admin.call import NOT_MENTIONED, Call, Operation, Outcomes, ask_one
 from ottla.client.core.admin.outcomes import error_of, raise_for
 from ottla.client.core.admin.routes import Coordinators
 from ottla.client.errors import KafkaError
@@ -56,4 +56,4 @@ def _outcome(member: MemberToRemove, departed: Iterable[DepartedMember]) -> Kafk
         )
         if is_meant:
             return error_of(found.error_code)
-    return KafkaError(KafkaError._BAD_MSG, "The answer does not mention the member")
+    return NOT_MENTIONED

@@ -219,7 +219,7 @@ def _consumer_protocol(
     ) -> Iterable[tuple[str, ConsumerGroupDescription | KafkaError]]:
         for group in answer.groups:
             error = error_of(group.error_code, group.error_message)
-            yield group.group_id, error or _consumer_group(group, route.nodes[group.group_id])
+            yield group.group_id, error or _consumer_group(group, route.node(group.group_id))
 
     return Call(group_ids, route, request, ConsumerGroupDescribeResponse, read)
 
@@ -280,7 +280,7 @@ def _classic(
     ) -> Iterable[tuple[str, ConsumerGroupDescription | KafkaError]]:
         for group in answer.groups:
             error = _classic_error(group)
-            yield group.group_id, error or _classic_group(group, route.nodes[group.group_id])
+            yield group.group_id, error or _classic_group(group, route.node(group.group_id))
 
     at_least = 3 if include_authorized_operations else 0
     return Call(
@@ -380,7 +380,7 @@ def list_groups(group: str | None) -> Operation[list[GroupMetadata]]:
         answer: DescribeGroupsResponse, _: Sequence[str]
     ) -> Iterable[tuple[str, GroupMetadata | KafkaError]]:
         for described in answer.groups:
-            yield described.group_id, _group_metadata(described, route.nodes[described.group_id])
+            yield described.group_id, _group_metadata(described, route.node(described.group_id))
 
     outcomes = yield from ask_all(
         Call(wanted, route, request, DescribeGroupsResponse, read, at_most=_LAST_WITH_DEAD_GROUPS)

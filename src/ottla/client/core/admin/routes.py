@@ -168,9 +168,6 @@ class Coordinators(Route[str]):
         key_type: what is coordinated.
         timed_out: the error when it could not be asked in time.
         is_batched: whether a request may be about several items.
-
-    Attributes:
-        nodes: the coordinators found, by item.
     """
 
     def __init__(
@@ -182,12 +179,16 @@ class Coordinators(Route[str]):
     ) -> None:
         self.timed_out = timed_out
         self.is_batched = is_batched
-        self.nodes: dict[str, Node] = {}
+        self._nodes: dict[str, Node] = {}
         self._key_type = key_type
 
     def target(self, key: str) -> Target | None:
-        node = self.nodes.get(key)
+        node = self._nodes.get(key)
         return None if node is None else node.id
+
+    def node(self, key: str) -> Node:
+        """The coordinator that was asked about an item; without an address if none was."""
+        return self._nodes.get(key) or Node(-1, "", -1)
 
     def lookups(self, keys: Sequence[str]) -> Iterable[Lookup]:
         for key in keys:
@@ -214,11 +215,11 @@ class Coordinators(Route[str]):
                 continue
             error = error_of(coordinator.error_code, coordinator.error_message)
             if error is None:
-                self.nodes[key] = Node(coordinator.node_id, coordinator.host, coordinator.port)
+                self._nodes[key] = Node(coordinator.node_id, coordinator.host, coordinator.port)
             yield key, error
 
     def forget(self, key: str) -> None:
-        self.nodes.pop(key, None)
+        self._nodes.pop(key, None)
 
 
 def leaders_of_partitions() -> Leaders[TopicPartition]:

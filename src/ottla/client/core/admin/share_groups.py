@@ -62,7 +62,7 @@ def describe_share_groups(
     ) -> Iterable[tuple[str, ShareGroupDescription | KafkaError]]:
         for group in answer.groups:
             error = error_of(group.error_code, group.error_message)
-            yield group.group_id, error or _description(group, route.nodes[group.group_id])
+            yield group.group_id, error or _description(group, route.node(group.group_id))
 
     return ask_all(Call(group_ids, route, request, ShareGroupDescribeResponse, read))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ottla.client.admin.partitions import PartitionDescription, TopicPartitionsDescription
-from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_one
+from ottla.client.core.admin.call import NOT_MENTIONED, Call, Operation, Outcomes, ask_one
 from ottla.client.core.admin.outcomes import error_of
 from ottla.client.core.admin.routes import any_broker
 from ottla.client.core.admin.topics import uuid_of
@@ -40,8 +40,7 @@ def describe_topic_partitions(
             _add(found, topic)
         # A page that does not get on would have us ask for ever.
         if page.next_cursor is None or not _is_later(page.next_cursor, cursor):
-            missing = KafkaError(KafkaError._BAD_MSG, "The answer does not mention the topic")
-            return {**dict.fromkeys(topics, missing), **found}
+            return {**dict.fromkeys(topics, NOT_MENTIONED), **found}
         cursor = page.next_cursor
 
 

@@ -106,8 +106,7 @@ def describe_transactions(
     ) -> Iterable[tuple[str, TransactionDescription | KafkaError]]:
         for found in answer.transaction_states:
             key = found.transactional_id
-            node = route.nodes.get(key)
-            description = _description(found, -1 if node is None else node.id)
+            description = _description(found, route.node(key).id)
             yield key, outcome(found.error_code, None, description)
 
     return ask_all(Call(transactional_ids, route, request, DescribeTransactionsResponse, read))
