@@ -61,7 +61,7 @@ def library(name: str) -> Library:
         ImportError: it isn't there, or lacks its main names.
     """
     module = importlib.import_module(name)
-    for needed in ("Producer",):
+    for needed in ("Producer", "Consumer"):
         if not hasattr(module, needed):
             raise ImportError(f"{name} has no {needed}")
     return Library(name, module, importlib.import_module(f"{name}.admin"))
@@ -377,6 +377,10 @@ def _described_message(run: Run, message: Any) -> dict[str, Any]:
     }
 
 
+def _named(_: Run, client: Any) -> str:
+    return type(client).__name__
+
+
 def _described_uuid(_: Run, __: Any) -> str:
     return "a Uuid"
 
@@ -386,4 +390,7 @@ _DESCRIBED_BY: Mapping[str, Callable[[Run, Any], Any]] = {
     "TopicPartition": _described_partition,
     "Message": _described_message,
     "Uuid": _described_uuid,
+    "Producer": _named,
+    "Consumer": _named,
+    "AdminClient": _named,
 }

@@ -89,13 +89,6 @@ def test_an_unknown_topic_is_told(run: Run) -> None:
     run.messages(consumer, 1)
 
 
-def test_an_unknown_partition_is_told(run: Run) -> None:
-    topic = run.topic()
-    consumer = run.consumer({"topic.metadata.propagation.max.ms": 100})
-    run.call("assign", consumer.assign, [run.kafka.TopicPartition(topic, 5, 0)])
-    run.call("poll", consumer.poll, 0.5)
-
-
 @pytest.mark.parametrize("reset", ["earliest", "latest", "error", "smallest", "beginning", "end"])
 def test_no_offset_to_start_from(run: Run, reset: str) -> None:
     topic = run.topic()
