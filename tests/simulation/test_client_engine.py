@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -578,3 +579,51 @@ async def test_a_coordinator_that_stays_away_or_is_forbidden(world: World) -> No
     coordinated(broker, ErrorCode.GROUP_AUTHORIZATION_FAILED)
     error = await failure(list_groups(engine, GROUP))
     assert error == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+# Statistics
+
+
+@simulated
+async def test_statistics_are_told_as_often_as_wanted(world: World) -> None:
+    broker = await world.broker()
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("a", throttle_time_ms=20)
+    told: list[dict[str, Any]] = []
+    engine = world.engine(
+        statistics_interval_ms=1000, stats_cb=lambda text: told.append(json.loads(text))
+    )
+    engine.statistics.append(lambda: {"msg_cnt": 5, "topics": {"t": {"topic": "t", "age": 1}}})
+    engine.statistics.append(lambda: {"cgrp": {"state": "up"}, "topics": {"t": {"lag": 2}}})
+    await engine.wait_connected(5000)
+    for _ in range(3):
+        await list_groups(engine, 1)
+    await asyncio.sleep(4)
+    assert 3 <= len(told) <= 5
+    first, second = told[:2]
+    assert first["name"] == engine.name
+    assert (first["type"], first["msg_cnt"], first["cgrp"]) == ("producer", 5, {"state": "up"})
+    assert first["topics"] == {"t": {"topic": "t", "age": 1, "lag": 2}}
+    entry = first["brokers"]["kafka:9092/1"]
+    assert (entry["nodeid"], entry["source"], entry["state"]) == (1, "learned", "UP")
+    assert entry["req"] == {"ApiVersion": 1, "Metadata": 1, "ListGroups": 3}
+    assert entry["tx"] == entry["rx"] == first["tx"] == 5
+    assert entry["rtt"]["cnt"] == 5
+    assert 100 <= entry["rtt"]["min"] <= entry["rtt"]["p50"] <= entry["rtt"]["max"] <= 10_000
+    assert (entry["throttle"]["cnt"], entry["throttle"]["max"]) == (3, 20)
+    assert second["brokers"]["kafka:9092/1"]["rtt"]["cnt"] == 0
+    assert second["age"] - first["age"] == pytest.approx(1_000_000, abs=1000)
+
+
+@simulated
+async def test_a_callback_that_raises_stops_nothing(world: World) -> None:
+    await world.broker()
+    told: list[str] = []
+
+    def callback(text: str) -> None:
+        told.append(text)
+        raise LookupError(text[:10])
+
+    engine = world.engine(statistics_interval_ms=1000, stats_cb=callback)
+    await engine.wait_connected(5000)
+    await asyncio.sleep(5)
+    assert len(told) >= 4

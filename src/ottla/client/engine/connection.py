@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
+from ottla.client.core.statistics import Window
 from ottla.client.engine.failures import lost_failure
 from ottla.client.errors import KafkaError
 from ottla.wire.apis import API_VERSIONS, APIS
@@ -46,18 +47,19 @@ class Traffic:
     """What went over the connections of one broker, for the statistics."""
 
     __slots__ = (
-        "by_api", "last_received_ms", "last_sent_ms", "receive_errors", "received_bytes",
-        "received_count", "round_trip_ms", "sent_bytes", "sent_count", "timed_out",
+        "by_api", "correlation_errors", "last_received_ms", "last_sent_ms",
+        "measures_round_trips", "receive_errors", "received_bytes", "received_count",
+        "round_trips_us", "sent_bytes", "sent_count", "timed_out",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, measures_round_trips: bool = False) -> None:
         self.by_api: dict[int, int] = {}
         self.sent_count = self.sent_bytes = 0
         self.received_count = self.received_bytes = 0
-        self.receive_errors = self.timed_out = 0
+        self.receive_errors = self.correlation_errors = self.timed_out = 0
         self.last_sent_ms = self.last_received_ms = 0.0
-        # Set to a list while statistics are wanted: the durations since the last ones.
-        self.round_trip_ms: list[float] | None = None
+        self.measures_round_trips = measures_round_trips
+        self.round_trips_us = Window()
 
 
 class _Request:
@@ -89,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
         client_id: what the requests' headers say.
         max_frame_bytes: the largest answer accepted (``receive.message.max.bytes``).
         now_ms: the time.
+        call_at: calls back at a time.
         traffic: counts what goes over it.
     """
 
@@ -99,6 +102,7 @@ class Connection(asyncio.BufferedProtocol):
         client_id: str,
         max_frame_bytes: int,
         now_ms: Callable[[], float],
+        call_at: Callable[[float, Callable[[], object]], asyncio.TimerHandle],
         traffic: Traffic,
     ) -> None:
         self.owner = owner
@@ -108,6 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         self.made_ms = now_ms()
         self._loop = asyncio.get_running_loop()
         self._now_ms = now_ms
+        self._call_at = call_at
         self._max_frame_bytes = max_frame_bytes
         encoded_id = client_id.encode()
         self._plain_id = struct.pack(">h", len(encoded_id)) + encoded_id
@@ -324,7 +329,7 @@ class Connection(asyncio.BufferedProtocol):
         traffic.last_received_ms = now_ms
         (correlation_id,) = _SIZE.unpack_from(frame)
         if not self._waiting or self._waiting[0].correlation_id != correlation_id:
-            traffic.receive_errors += 1
+            traffic.correlation_errors += 1
             expected = self._waiting[0].correlation_id if self._waiting else "none"
             self._fail_on_answer(
                 f"an answer with correlation id {correlation_id}, expected was {expected}"
@@ -340,8 +345,8 @@ class Connection(asyncio.BufferedProtocol):
                 return
         self._waiting.popleft()
         self._answer_count += 1
-        if traffic.round_trip_ms is not None:
-            traffic.round_trip_ms.append(now_ms - request.sent_ms)
+        if traffic.measures_round_trips:
+            traffic.round_trips_us.add((now_ms - request.sent_ms) * 1000)
         self._tell(request.on_reply, frame[position:])
 
     def _refuse_size(self, size_bytes: int) -> None:
@@ -369,8 +374,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer_ms = deadline_ms
-        delay_s = max(0.0, deadline_ms - self._now_ms()) / 1000
-        self._timer = self._loop.call_later(delay_s, self._check_deadlines)
+        self._timer = self._call_at(deadline_ms, self._check_deadlines)
 
     def _check_deadlines(self) -> None:
         self._timer = None

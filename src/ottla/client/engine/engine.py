@@ -21,6 +21,7 @@ from ottla.client.engine.log import WARNING, ClientLog, instance_name
 from ottla.client.engine.metadata import MetadataKeeper
 from ottla.client.engine.requests import call, decode, encode
 from ottla.client.engine.runtime import CallUser, ClientType, Runtime
+from ottla.client.engine.statistics import Statistics
 from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, Lane, Target
 from ottla.client.engine.tokens import TokenSource
 from ottla.client.errors import KafkaError, KafkaException
@@ -57,7 +58,8 @@ class Engine:
         name: the instance's name in logs and statistics, ``client.id#producer-1``.
         cluster: what is known of the brokers and topics; updated in place.
         log: the instance's log.
-        statistics: callables whose dictionaries are merged into the statistics' top level.
+        statistics: callables whose dictionaries are merged into the statistics' top level, and
+            ``topics`` topic by topic; ``ottla.client.core.statistics`` has the forms.
 
     Raises:
         KafkaException: certificates or keys of the configuration can't be used.
@@ -97,6 +99,9 @@ class Engine:
         )
         self._coordinators = Coordinators(self._runtime, self._links)
         self._alarms = Alarms(self._runtime, self._links)
+        self._statistics = Statistics(
+            self._runtime, self._links, self.cluster, self.name, client_type, self.statistics
+        )
         self._is_closed = False
         for warning in configuration.warnings:
             log.write(WARNING, "CONFWARN", warning)
@@ -120,12 +125,14 @@ class Engine:
                 servers.append(server)
         self._links.set_servers(servers)
         self._metadata.plan_soon()
+        self._statistics.start()
 
     async def close(self) -> None:
         """Close the connections; requests under way fail with ``_DESTROY``. May be called again."""
         if self._is_closed:
             return
         self._is_closed = True
+        self._statistics.stop()
         self._metadata.close()
         self._links.close()
         await self._runtime.cancel_tasks()

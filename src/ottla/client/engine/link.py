@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ottla.client.core.backoff import Backoff
+from ottla.client.core.statistics import Window
 from ottla.client.core.versions import BrokerVersions
 from ottla.client.engine.connection import Connection, OnReply, Traffic
 from ottla.client.engine.dialer import Dialer
@@ -50,6 +51,7 @@ class Link:
         address: where the connection (or the last attempt at one) led.
         state: for the statistics.
         traffic: what went over its connections.
+        throttle_times_ms: how long its broker told to wait, as far as statistics are wanted.
     """
 
     def __init__(
@@ -69,7 +71,8 @@ class Link:
         self.address: Address | None = None
         self.state = "INIT"
         self.state_since_ms = runtime.now_ms()
-        self.traffic = Traffic()
+        self.traffic = Traffic(measures_round_trips=runtime.wants_statistics)
+        self.throttle_times_ms = Window()
         self.connects = self.disconnects = 0
         configuration = runtime.configuration
         self.backoff = Backoff(
@@ -153,6 +156,8 @@ class Link:
 
     def throttle(self, throttle_time_ms: int) -> None:
         """Send nothing for so long (KIP-219)."""
+        if self._runtime.wants_statistics:
+            self.throttle_times_ms.add(throttle_time_ms)
         until_ms = self._runtime.now_ms() + throttle_time_ms
         if until_ms > self._throttled_until_ms:
             self._throttled_until_ms = until_ms
@@ -186,7 +191,7 @@ class Link:
         self.address = other.address
         self.versions = other.versions
         self.traffic = connection.traffic
-        other.traffic = Traffic()
+        other.traffic = Traffic(measures_round_trips=self._runtime.wants_statistics)
         self.connects += 1
         connection.owner = self
         connection.name = self.name
@@ -278,6 +283,7 @@ class Link:
             configuration.client_id,
             configuration.receive_message_max_bytes,
             self._runtime.now_ms,
+            self._runtime.call_at,
             self.traffic,
         )
 

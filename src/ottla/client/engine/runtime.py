@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
@@ -17,6 +18,10 @@ ClientType = Literal["producer", "consumer", "admin"]
 CallUser = Callable[..., object]
 
 
+# Loops take a timer for due that is so much ahead.
+_CLOCK_RESOLUTION_S = 1e-6
+
+
 def call_directly(callback: Callable[..., object], *arguments: object) -> None:
     """Call a user's callback at once: how the engine does it on the user's own loop."""
     callback(*arguments)
@@ -26,7 +31,7 @@ class Runtime:
     """The surroundings of an engine's parts; all of it is used on the loop's thread only."""
 
     __slots__ = (
-        "_call_user", "_tasks", "clock", "configuration", "entropy", "log", "loop",
+        "_call_user", "_tasks", "_ticks_in_ms", "clock", "configuration", "entropy", "log", "loop",
     )  # fmt: skip
 
     def __init__(
@@ -41,10 +46,18 @@ class Runtime:
         self.configuration = configuration
         self.log = log
         self.loop = asyncio.get_running_loop()
+        # uvloop's timers count whole milliseconds, of a clock that is up to one behind.
+        self._ticks_in_ms = type(self.loop).__module__.startswith("uvloop")
         self.clock: Clock = clock or SystemClock()
         self.entropy: Entropy = entropy or SystemEntropy()
         self._call_user: CallUser = call_user or call_directly
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def wants_statistics(self) -> bool:
+        """Whether anybody is told statistics, for what is only counted for them."""
+        configuration = self.configuration
+        return configuration.statistics_interval_ms > 0 and configuration.stats_cb is not None
 
     def now_ms(self) -> float:
         """Milliseconds that never go back."""
@@ -55,9 +68,14 @@ class Runtime:
         return int.from_bytes(self.entropy.token(4)) / 2**32
 
     def call_at(self, when_ms: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        """Call back at a time of :meth:`now_ms`."""
-        # The loop's clock may tick in milliseconds from another start (uvloop's does).
-        return self.loop.call_later(max(0.0, when_ms - self.now_ms()) / 1000, callback)
+        """Call back at a time of :meth:`now_ms`, never before it.
+
+        Who is called too early finds nothing due, and would be called again and again until it is.
+        """
+        delay_ms = max(0.0, when_ms - self.now_ms())
+        if self._ticks_in_ms:
+            delay_ms = math.ceil(delay_ms) + 1
+        return self.loop.call_later(delay_ms / 1000 + _CLOCK_RESOLUTION_S, callback)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a coroutine beside everything else; it ends with the engine at the latest."""
