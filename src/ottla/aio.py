@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-_MODULE_OF: dict[str, str] = {}
+if TYPE_CHECKING:
+    from ottla.client.aio.consumer import Consumer as Consumer
+
+_MODULE_OF: dict[str, str] = {"Consumer": "ottla.client.aio.consumer"}
 
 if not TYPE_CHECKING:
     __all__ = [*_MODULE_OF]

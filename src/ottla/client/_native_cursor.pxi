@@ -5,6 +5,7 @@ cdef enum:
     ABORT_MARKER = 0
 
 
+@cython.no_gc
 cdef class _ReadableBatch:
     """A batch that is to be handed out: checked, decompressed, its records walked."""
 
@@ -31,6 +32,9 @@ cdef struct Survey:
     int64_t record_count
 
 
+# Nothing that a cursor refers to can refer back to it. If the collector knew of the buffer, it would
+# break cycles elsewhere by releasing the view that the cursor has exported.
+@cython.no_gc
 cdef class MessageCursor:
     cdef readonly str topic
     cdef readonly int32_t partition

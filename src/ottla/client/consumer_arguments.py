@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ottla.client.backend import active
-from ottla.client.core.consuming.offsets import Outcome
 from ottla.client.core.consuming.partition import AssignedPartition, Start, Stored
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.message import Message
 from ottla.client.values import OFFSET_INVALID, TopicPartition, partition_result
+
+if TYPE_CHECKING:
+    from ottla.client.core.consuming.offsets import Outcome
 
 Key = tuple[str, int]
 _MAX_CONSUMED = 1_000_000

@@ -130,6 +130,19 @@ class Consuming:
             partitions.append(partition)
         self._drop(partitions)
 
+    def carry_out(self, event: Rebalance) -> None:
+        """Do what the group decided, unless the application has done it in its own way."""
+        if event.kind == "assign":
+            starts = [Start(*key) for key in event.partitions]
+            if event.is_incremental:
+                self.incremental_assign(starts)
+            else:
+                self.assign(starts)
+        elif event.is_incremental:
+            self.unassign([key for key in event.partitions if key in self.assignment])
+        else:
+            self.unassign()
+
     def _add(self, starts: Iterable[Start]) -> None:
         stores_offsets = self.configuration.enable_auto_offset_store
         for start in starts:
@@ -179,7 +192,7 @@ class Consuming:
                 self.assignment[key].resume()
         self.wake()
 
-    async def rewind(self, offsets: Mapping[Key, Stored]) -> None:
+    def rewind(self, offsets: Mapping[Key, Stored]) -> None:
         """Go back to messages that were taken and never reached the user."""
         for key, (offset, leader_epoch, _) in offsets.items():
             if key in self.assignment:

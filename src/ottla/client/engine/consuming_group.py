@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ottla.client.core.membership.membership import GroupMetadata
 from ottla.client.engine.membership import GroupMember
@@ -63,6 +63,15 @@ class ConsumingGroup:
         self.subscription = ()
         if self.member is not None:
             self.member.unsubscribe()
+
+    def callback_for(
+        self, event: Rebalance, callbacks: Mapping[str, Callable[..., Any]]
+    ) -> Callable[..., Any] | None:
+        """Which of the callbacks of ``subscribe`` has to hear of a rebalance. Any thread."""
+        # A revocation that the application hears late may have become a loss meanwhile.
+        is_lost = event.kind == "lost" or (event.kind == "revoke" and self.is_lost)
+        names = ("on_lost", "on_revoke") if is_lost else (f"on_{event.kind}",)
+        return next((callbacks[name] for name in names if name in callbacks), None)
 
     async def rebalanced(self, event: Rebalance) -> None:
         """The application's callbacks have run, and the assignment is what it should be."""

@@ -27,7 +27,7 @@ class Inbox:
     it only ever appends to queues and raises flags.
 
     Args:
-        consumer: whose ``poll`` reads the cursor that is set here.
+        consumer: refers to the consumer whose ``poll`` reads the cursor that is set here.
         notify: wakes whoever waits for something to come; any thread.
         call_engine: calls a method of the engine's side on its loop; any thread.
         call_user: calls a user's callback, or queues it for the right thread.
@@ -36,7 +36,7 @@ class Inbox:
 
     def __init__(
         self,
-        consumer: active.ConsumerBase,
+        consumer: Callable[[], active.ConsumerBase | None],
         *,
         notify: Callable[[], object],
         call_engine: Callable[..., object],
@@ -81,23 +81,29 @@ class Inbox:
 
     def look_again(self) -> None:
         """Have the next ``poll`` look at more than its cursor."""
-        self._consumer._has_news = True
+        consumer = self._consumer()
+        if consumer is not None:
+            consumer._has_news = True
         self._notify()
 
     def take_polled(self) -> bool:
         """Whether the application has polled since the last time, or is polling."""
-        has_polled = self._consumer._has_polled or self.is_polling
-        self._consumer._has_polled = False
+        consumer = self._consumer()
+        if consumer is None:
+            return False
+        has_polled = consumer._has_polled or self.is_polling
+        consumer._has_polled = False
         return has_polled
 
     # The application's side
 
     def next_message(self) -> Message[Any, Any] | None:
         """The next message without waiting, None when there is none."""
+        reader = self._reader()
         while True:
             if self._errors:
                 return self._errors.popleft()
-            cursor = self._consumer._cursor
+            cursor = reader._cursor
             if cursor is None:
                 error = self._open_next()
                 if error is not None:
@@ -114,8 +120,9 @@ class Inbox:
     def take(self, limit: int) -> list[Message[Any, Any]]:
         """At most so many messages without waiting."""
         messages: list[Message[Any, Any]] = []
+        reader = self._reader()
         while len(messages) < limit:
-            cursor = self._consumer._cursor
+            cursor = reader._cursor
             if cursor is not None and not self._errors and not self._is_void():
                 taken = cursor.take(limit - len(messages))
                 if len(taken) == limit:
@@ -133,7 +140,7 @@ class Inbox:
     def leave(self) -> None:
         """Done with what is being read: it is at its end, or the position is set elsewhere."""
         records, self._current = self._current, None
-        self._consumer._cursor = None
+        self._reader()._cursor = None
         if records is None:
             return
         if not records.is_void:
@@ -144,6 +151,18 @@ class Inbox:
                 # What could not be read is fetched again; the engine tells why.
                 self._call_engine(self.consuming.damaged, records)
         self._release(records)
+
+    def clear(self) -> None:
+        """Forget everything: the consumer is closed."""
+        self._current = None
+        self._reader()._cursor = None
+        self._delivered.clear()
+        self._errors.clear()
+
+    def _reader(self) -> active.ConsumerBase:
+        consumer = self._consumer()
+        assert consumer is not None, "only the consumer itself reads"
+        return consumer
 
     def _is_void(self) -> bool:
         records = self._current
@@ -162,7 +181,7 @@ class Inbox:
                 cursor = cast("active.MessageCursor", delivered.cursor)
                 self._current = delivered
                 delivered.partition.cursor = cursor
-                self._consumer._cursor = cursor
+                self._reader()._cursor = cursor
                 return None
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -12,22 +13,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ottla.client import consumer_arguments as arguments
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_consumer
-from ottla.client.core.consuming.partition import Start
-from ottla.client.engine.thread import EngineThread
-from ottla.client.errors import KafkaError, KafkaException
-from ottla.client.group_metadata import encode_group_metadata
+from ottla.client.errors import KafkaException
 from ottla.client.message import Message
 from ottla.client.sync.callbacks import CallbackQueue
-from ottla.client.values import OFFSET_END, TopicPartition, partition_result
+from ottla.client.values import TopicPartition
 
 if TYPE_CHECKING:
     from ottla.client.admin.clusters import ClusterMetadata
-    from ottla.client.engine.consuming import Consuming
     from ottla.client.engine.consuming_group import Rebalance
-    from ottla.client.engine.engine import Engine
 
 T = TypeVar("T")
-_NO_LIMIT_MS = 1e12
 RebalanceCallback = Callable[["Consumer", list[TopicPartition]], Any]
 
 
@@ -47,38 +42,23 @@ class Consumer(active.ConsumerBase):
         TypeError: there is no dictionary, or a callback can't be called.
     """
 
-    _consuming: Consuming
-
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__()
-        from ottla.client.engine.inbox import Inbox
-
-        self._configuration = configure_consumer(args, keywords)
+        configuration = configure_consumer(args, keywords)
+        self._configuration = configuration
         self._callbacks = CallbackQueue()
         self._lock = threading.RLock()
         self._rebalance_callbacks: dict[str, Callable[..., Any]] = {}
         self._has_assigned = False
         self._is_closed = False
-        self._inbox = Inbox(
-            self,
-            notify=self._callbacks.notify,
-            call_engine=self._call_engine,
-            call_user=self._callbacks.put,
-            rebalance=lambda event: self._callbacks.put(self._serve_rebalance, event),
-        )
-        self._thread = EngineThread(self._make_engine, self._configuration.client_id)
+        # With the engine comes asyncio, which takes longer to import than all the rest.
+        from ottla.client.sync.consumer_engine import ConsumerEngine
 
-    def _make_engine(self) -> Engine:
-        from ottla.client.engine.consuming import Consuming
-        from ottla.client.engine.engine import Engine
-
-        engine = Engine(self._configuration, "consumer", call_user=self._inbox.call_user)
-        self._consuming = Consuming(engine, self._configuration, self._inbox)
-        self._inbox.consuming = self._consuming
-        return engine
-
-    def _call_engine(self, callback: Callable[..., object], *given: Any) -> None:
-        self._thread.call(callback, *given)
+        engine = ConsumerEngine(configuration, self._callbacks, weakref.ref(self))
+        self._thread = engine.thread
+        self._inbox = engine.inbox
+        self._consuming = engine.consuming
+        self._calls = engine.calls
 
     # Reading
 
@@ -151,7 +131,7 @@ class Consumer(active.ConsumerBase):
     def _give_back(self, messages: list[Message[Any, Any]]) -> None:
         if messages:
             self._inbox.leave()
-            self._run(self._consuming.rewind(arguments.first_offsets(messages)))
+            self._call(self._consuming.rewind, arguments.first_offsets(messages))
 
     def __iter__(self) -> Iterator[Message[Any, Any]]:
         """The messages, one after the other, without end.
@@ -225,32 +205,15 @@ class Consumer(active.ConsumerBase):
     def _serve_rebalance(self, event: Rebalance) -> None:
         """Let the application hear of a change, then see to it that it takes place."""
         self._inbox.leave()
-        is_lost = event.kind == "lost" or (event.kind == "revoke" and self._consuming.group.is_lost)
-        names = ("on_lost", "on_revoke") if is_lost else (f"on_{event.kind}",)
-        callback = next(
-            (self._rebalance_callbacks[n] for n in names if n in self._rebalance_callbacks), None
-        )
+        callback = self._consuming.group.callback_for(event, self._rebalance_callbacks)
         self._has_assigned = False
         try:
             if callback is not None:
                 callback(self, [TopicPartition(*key) for key in event.partitions])
         finally:
             if not self._has_assigned:
-                self._carry_out(event)
+                self._call(self._consuming.carry_out, event)
             self._run(self._consuming.group.rebalanced(event))
-
-    def _carry_out(self, event: Rebalance) -> None:
-        if event.kind == "assign":
-            starts = [Start(*key) for key in event.partitions]
-            if event.is_incremental:
-                self._call(self._consuming.incremental_assign, starts)
-            else:
-                self._call(self._consuming.assign, starts)
-        elif event.is_incremental:
-            read = self._consuming.assignment
-            self._call(self._consuming.unassign, [k for k in event.partitions if k in read])
-        else:
-            self._call(self._consuming.unassign)
 
     # Assigning
 
@@ -291,7 +254,7 @@ class Consumer(active.ConsumerBase):
     def assignment(self) -> list[TopicPartition]:
         """The partitions that are read."""
         self._check_open()
-        return arguments.assigned(self._consuming.assignment)
+        return self._calls.assignment()
 
     # Positions
 
@@ -326,11 +289,7 @@ class Consumer(active.ConsumerBase):
         ``OFFSET_INVALID`` when there was none since it was assigned, or since the last seek.
         """
         self._check_open()
-        assignment = self._consuming.assignment
-        return [
-            arguments.position_of(partition, assignment)
-            for partition in arguments.topic_partitions(partitions)
-        ]
+        return self._calls.position(partitions)
 
     # Offsets of the group
 
@@ -338,7 +297,7 @@ class Consumer(active.ConsumerBase):
         self,
         message: Message[Any, Any] | None = None,
         offsets: list[TopicPartition] | None = None,
-    ) -> list[TopicPartition] | None:
+    ) -> None:
         """Store what is to be committed next; only with ``enable.auto.offset.store=false``.
 
         Raises:
@@ -347,19 +306,7 @@ class Consumer(active.ConsumerBase):
             ValueError: both or none of the arguments are given.
         """
         self._check_open()
-        if message is not None and offsets is not None:
-            raise ValueError("message and offsets are mutually exclusive")
-        if message is None and offsets is None:
-            raise ValueError("expected either message or offsets")
-        if self._configuration.enable_auto_offset_store:
-            raise arguments.failure("StoreOffsets failed", KafkaError(KafkaError._INVALID_ARG))
-        assignment = self._consuming.assignment
-        if message is not None:
-            arguments.store(assignment, [arguments.after(message, "StoreOffsets failed")])
-            return None
-        given = arguments.topic_partitions(offsets)
-        arguments.store(assignment, [((p.topic, p.partition), arguments.stored(p)) for p in given])
-        return None
+        self._calls.store_offsets(message, offsets)
 
     def commit(
         self,
@@ -386,14 +333,11 @@ class Consumer(active.ConsumerBase):
         asynchronous = bool(keywords.pop("async", asynchronous))
         if keywords:
             raise TypeError(f"commit() got an unexpected keyword argument {min(keywords)!r}")
-        to_commit = arguments.to_commit(message, offsets)
         if asynchronous:
+            to_commit = arguments.to_commit(message, offsets)
             self._thread.call(self._consuming.offsets.commit_soon, to_commit)
             return None
-        commit = self._run(self._consuming.offsets.commit(to_commit))
-        if commit.error is not None:
-            raise arguments.failure("Commit failed", commit.error)
-        return commit.offsets
+        return self._run(self._calls.commit(message, offsets))
 
     def committed(
         self, partitions: list[TopicPartition], timeout: float = -1
@@ -404,13 +348,7 @@ class Consumer(active.ConsumerBase):
             KafkaException: ``_TIMED_OUT`` after so many seconds, or what the broker says.
         """
         self._check_open()
-        keys = arguments.keys(partitions)
-        limit_s = arguments.seconds(timeout)
-        try:
-            found = self._run(self._consuming.offsets.look_up(keys, _milliseconds(limit_s)))
-        except KafkaException as exception:
-            arguments.fail("Failed to get committed offsets", exception)
-        return [arguments.found_offset(key, found[key]) for key in keys]
+        return self._run(self._calls.committed(partitions, timeout))
 
     # Offsets of partitions
 
@@ -428,14 +366,7 @@ class Consumer(active.ConsumerBase):
             KafkaException: ``_UNKNOWN_PARTITION``, ``_TIMED_OUT`` or what the broker says.
         """
         self._check_open()
-        key = (arguments.topic_partition(partition).topic, partition.partition)
-        limit_s = arguments.seconds(timeout)
-        if cached:
-            return arguments.cached_watermarks(self._consuming.assignment.get(key))
-        try:
-            return self._run(self._consuming.watermarks(key, _milliseconds(limit_s)))
-        except KafkaException as exception:
-            arguments.fail("Failed to get watermark offsets", exception)
+        return self._run(self._calls.get_watermark_offsets(partition, timeout, cached))
 
     def offsets_for_times(
         self, partitions: list[TopicPartition], timeout: float = -1
@@ -453,31 +384,19 @@ class Consumer(active.ConsumerBase):
             KafkaException: ``_UNKNOWN_PARTITION``, ``_TIMED_OUT`` or what the broker says.
         """
         self._check_open()
-        limit_s = arguments.seconds(timeout)
-        wanted = {(p.topic, p.partition): p.offset for p in arguments.topic_partitions(partitions)}
-        subject = "Failed to get offsets"
-        if not wanted:
-            raise arguments.failure(subject, KafkaError(KafkaError._INVALID_ARG))
-        try:
-            found = self._run(self._consuming.offsets_for_times(wanted, _milliseconds(limit_s)))
-        except KafkaException as exception:
-            arguments.fail(subject, exception)
-        return [
-            partition_result(p.topic, p.partition, found.get((p.topic, p.partition), OFFSET_END))
-            for p in partitions
-        ]
+        return self._run(self._calls.offsets_for_times(partitions, timeout))
 
     # The group
 
     def memberid(self) -> str | None:
         """This consumer's id in the group, None while it is in none."""
         self._check_open()
-        return self._consuming.group.metadata.member_id or None
+        return self._calls.memberid()
 
     def consumer_group_metadata(self) -> bytes:
         """Who this consumer is for its group, for ``Producer.send_offsets_to_transaction``."""
         self._check_open()
-        return encode_group_metadata(self._consuming.group.metadata)
+        return self._calls.consumer_group_metadata()
 
     # The cluster
 
@@ -488,18 +407,12 @@ class Consumer(active.ConsumerBase):
             KafkaException: no broker could be asked for so many seconds.
         """
         self._check_open("Handle has been closed")
-        from ottla.client.engine.cluster_queries import list_topics
-
-        limit_ms = _milliseconds(arguments.seconds(timeout))
-        return self._run(list_topics(self._consuming.engine, topic, limit_ms))
+        return self._run(self._calls.list_topics(topic, timeout))
 
     def cluster_id(self, timeout: float = -1) -> str | None:
         """The cluster's id; raises as :meth:`list_topics` does."""
         self._check_open("Handle has been closed")
-        from ottla.client.engine.cluster_queries import cluster_id
-
-        limit_ms = _milliseconds(arguments.seconds(timeout))
-        return self._run(cluster_id(self._consuming.engine, limit_ms))
+        return self._run(self._calls.cluster_id(timeout))
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Authenticate with these from the next connection on (PLAIN and SCRAM)."""
@@ -513,8 +426,7 @@ class Consumer(active.ConsumerBase):
             KafkaException: none did for so many seconds; the error says why.
         """
         self._check_open()
-        limit_ms = _milliseconds(arguments.seconds(timeout))
-        self._run(self._consuming.engine.wait_connected(limit_ms))
+        self._run(self._calls.wait_connected(timeout))
 
     # The end
 
@@ -533,7 +445,7 @@ class Consumer(active.ConsumerBase):
             failures = self._serve_until_left()
             self._is_closed = True
             self._thread.stop()
-            self._cursor = None
+            self._inbox.clear()
         if failures:
             raise failures[0]
 
@@ -556,6 +468,12 @@ class Consumer(active.ConsumerBase):
         except Exception as failure:
             failures.append(failure)
         return failures
+
+    def __del__(self) -> None:
+        # Only what was made completely has a thread. Who forgets to close leaves no group.
+        thread = self.__dict__.get("_thread")
+        if thread is not None:
+            thread.stop(0)
 
     def __enter__(self) -> Self:
         return self
@@ -586,7 +504,3 @@ class Consumer(active.ConsumerBase):
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine run on the engine's loop."""
         return self._thread.run(coroutine)
-
-
-def _milliseconds(limit_s: float | None) -> float:
-    return _NO_LIMIT_MS if limit_s is None else limit_s * 1000

@@ -1,0 +1,1 @@
+"""The asyncio clients, on the caller's event loop."""
