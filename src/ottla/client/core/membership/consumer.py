@@ -242,17 +242,17 @@ class ConsumerMembership(Member):
     # Heartbeats
 
     def _owned_by_id(self) -> frozenset[_ById]:
-        """What it may say it owns: not what it is giving up at the moment."""
+        """What it says it owns, also what the application only begins to take.
+
+        Were that left out, the coordinator could give it to another while it is being taken.
+        """
         return frozenset(self._by_id(each) for each in self._owned)
 
     def _has_news(self) -> bool:
         if self._is_leaving:
             return False
-        return (
-            self._tells_all
-            or self._tells_subscription
-            or (self._handing_over is None and self._owned_by_id() != self._told_owned)
-        )
+        is_other = self._owned_by_id() != self._told_owned
+        return self._tells_all or self._tells_subscription or is_other
 
     def _beat(self, now_ms: float) -> None:
         owned = self._owned_by_id()
