@@ -117,7 +117,11 @@ class Cluster:
                 return answer
             if code != ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 self.engine.forget_coordinator(target)
-            await asyncio.sleep(_RETRY_SECONDS)
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Wait a little before asking the same again."""
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _told(error: KafkaError) -> Exception:

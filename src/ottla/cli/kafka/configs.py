@@ -89,7 +89,11 @@ SOURCES = {
     8: "DYNAMIC_GROUP_CONFIG",
 }
 _SET, _DELETE = 0, 1
-_MISSING = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.RESOURCE_NOT_FOUND}
+_MISSING = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.RESOURCE_NOT_FOUND,
+    ErrorCode.INVALID_REQUEST,  # a kind of entity that the broker doesn't know
+}
 # A comma or an equals sign outside of brackets.
 _OUTSIDE = r"(?=[^\]]*(?:\[|$))"
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9._-]")
@@ -120,8 +124,7 @@ def _check(options: Options, found: Entities) -> None:
     connections = options.has("bootstrap-server") + options.has("bootstrap-controller")
     if connections == 0:
         raise ValueError(
-            "One of the required --bootstrap-server or --bootstrap-controller arguments must be "
-            "specified"
+            "Either --bootstrap-server or --bootstrap-controller must be specified."
         )
     if connections > 1:
         raise ValueError("Only one of --bootstrap-server or --bootstrap-controller can be specified")

@@ -26,6 +26,7 @@ TOOLS: Final = {
     "kafka-leader-election": "leader_election",
     "kafka-log-dirs": "log_dirs",
     "kafka-topics": "topics",
+    "kafka-transactions": "transactions",
 }
 """Command -> module beside this one."""
 

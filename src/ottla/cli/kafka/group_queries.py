@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ottla.cli.kafka.cluster import Cluster, in_order
+from ottla.cli.kafka.cluster import Cluster, KeyType, in_order
 from ottla.cli.kafka.errors import KafkaFailure, check
 from ottla.cli.kafka.partition_offsets import Partition
 from ottla.cli.kafka.topic_queries import metadata
@@ -89,16 +88,18 @@ async def _ask_until_loaded(cluster: Cluster, broker_id: int, request: Any, at_l
         if not loading or cluster.engine.now_ms() > deadline:
             check(answer.error_code)
             return answer
-        await asyncio.sleep(0.1)
+        await cluster.pause()
 
 
-async def coordinator_of(cluster: Cluster, group_id: str) -> tuple[int, str, int]:
-    """The id, host and port of a group's coordinator."""
+async def coordinator_of(
+    cluster: Cluster, key: str, key_type: KeyType = KeyType.GROUP
+) -> tuple[int, str, int]:
+    """The id, host and port of the coordinator of a group or a transactional id."""
     from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest
 
     deadline = cluster.engine.now_ms() + cluster.timeout_ms
     while True:
-        request = FindCoordinatorRequest(key=group_id, key_type=0)
+        request = FindCoordinatorRequest(key=key, key_type=key_type)
         found = await cluster.ask(request, at_most=3)
         if found.error_code != ErrorCode.COORDINATOR_NOT_AVAILABLE:
             check(found.error_code, found.error_message)
@@ -106,7 +107,7 @@ async def coordinator_of(cluster: Cluster, group_id: str) -> tuple[int, str, int
         if cluster.engine.now_ms() > deadline:
             raise KafkaFailure(found.error_code)
         # It comes into being with the first question for it.
-        await asyncio.sleep(0.1)
+        await cluster.pause()
 
 
 async def describe_group(cluster: Cluster, group_id: str) -> GroupView:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from ottla.cli.kafka.cluster import Cluster
+from ottla.cli.kafka.cluster import Cluster, in_order
 from ottla.cli.kafka.errors import KafkaFailure
 from ottla.cli.kafka.topic_queries import metadata
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
@@ -24,7 +23,6 @@ EARLIEST_PENDING_UPLOAD: Final = -6
 # The first version of ListOffsets that knows what is asked for.
 _AT_LEAST = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING_UPLOAD: 11}
 _RETRIES = 20
-_RETRY_SECONDS = 0.1
 
 
 class FoundOffset(NamedTuple):
@@ -57,7 +55,7 @@ async def list_offsets(
     rest = dict(wanted)
     for attempt in range(_RETRIES):
         if attempt:
-            await asyncio.sleep(_RETRY_SECONDS)
+            await cluster.pause()
         led = await leaders(cluster, (topic for topic, _ in rest))
         by_leader: dict[int, dict[Partition, int]] = defaultdict(dict)
         for partition, timestamp in rest.items():
@@ -68,8 +66,8 @@ async def list_offsets(
                 found[partition] = KafkaFailure(ErrorCode.LEADER_NOT_AVAILABLE)
             else:
                 by_leader[leader][partition] = timestamp
-        answers = await asyncio.gather(
-            *(_ask(cluster, leader, part, isolation_level) for leader, part in by_leader.items())
+        answers = await in_order(
+            _ask(cluster, leader, part, isolation_level) for leader, part in by_leader.items()
         )
         for answer in answers:
             found |= answer

@@ -162,10 +162,6 @@ async def _alter_quotas(
         QuotaChange,
     )
 
-    quotas = await _quotas(cluster, found)
-    known = quotas[0][1] if quotas else {}
-    if strange := [key for key in deleted if key not in known]:
-        raise ValueError(f"Invalid config(s): {','.join(strange)}")
     changes: list[Any] = []
     for key, text in added.items():
         try:
