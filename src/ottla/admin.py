@@ -13,6 +13,7 @@ from ottla.client.admin.clusters import (
     TopicMetadata,
 )
 from ottla.client.admin.configs import ConfigEntry, ConfigResource
+from ottla.client.admin.failures import AdminException
 from ottla.client.admin.features import (
     ApiVersionRange,
     EndpointType,
@@ -120,6 +121,7 @@ __all__ = [
     "AclOperation",
     "AclPermissionType",
     "AdminClient",
+    "AdminException",
     "AlterConfigOpType",
     "ApiVersionRange",
     "BrokerMetadata",

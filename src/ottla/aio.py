@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ottla.client.aio.admin import AdminClient as AdminClient
     from ottla.client.aio.consumer import Consumer as Consumer
 
-_MODULE_OF: dict[str, str] = {"Consumer": "ottla.client.aio.consumer"}
+_MODULE_OF: dict[str, str] = {
+    "AdminClient": "ottla.client.aio.admin",
+    "Consumer": "ottla.client.aio.consumer",
+}
 
 if not TYPE_CHECKING:
     __all__ = [*_MODULE_OF]
