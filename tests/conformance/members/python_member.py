@@ -1,4 +1,4 @@
-"""A member of a consumer group, by one of three Python clients, in a process of its own.
+"""A member of a consumer group, by one of four Python clients, in a process of its own.
 
 Called as ``python_member.py CLIENT SETTINGS`` with the settings in JSON; see ``Settings``. All
 programs of this kind, in whatever language, print one JSON object per line:
@@ -13,6 +13,7 @@ They commit after each batch of records, and leave the group in good order on ``
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 import threading
@@ -54,9 +55,8 @@ def tell_record(topic: str, partition: int, offset: int, value: bytes) -> None:
     tell("record", partition=f"{topic}-{partition}", offset=offset, value=value.decode())
 
 
-def confluent_member(settings: Settings) -> None:
-    from confluent_kafka import Consumer
-
+def confluent_member(settings: Settings, library: str = "confluent_kafka") -> None:
+    Consumer = importlib.import_module(library).Consumer  # noqa: N806 - it is a class
     rebalanced = threading.Event()
     config = {
         "bootstrap.servers": settings.bootstrap_servers,
@@ -100,14 +100,12 @@ def kafka_python_member(settings: Settings) -> None:
     from kafka.coordinator.assignors.range import RangePartitionAssignor
     from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-    rebalanced = threading.Event()
-
     class Listener(ConsumerRebalanceListener):
         def on_partitions_revoked(self, revoked: object) -> None:
-            rebalanced.set()
+            pass
 
         def on_partitions_assigned(self, assigned: object) -> None:
-            rebalanced.set()
+            tell_assigned((each.topic, each.partition) for each in consumer.assignment())
 
     assignors = (RangePartitionAssignor, RoundRobinPartitionAssignor, CooperativeStickyAssignor)
     consumer = KafkaConsumer(
@@ -126,10 +124,9 @@ def kafka_python_member(settings: Settings) -> None:
         consumer.partitions_for_topic(topic)
     consumer.subscribe(settings.topics, settings.pattern, listener=Listener())
     while not closing.is_set():
-        batches = consumer.poll(timeout_ms=100)
-        if rebalanced.is_set():
-            rebalanced.clear()
-            tell_assigned((each.topic, each.partition) for each in consumer.assignment())
+        # Once it has joined, kafka-python 3.0 joins again because it knows the topics now. When a
+        # poll ends amid that, it forgets to go on, and sends no heartbeat any more.
+        batches = consumer.poll(timeout_ms=1000)
         for records in batches.values():
             for record in records:
                 tell_record(record.topic, record.partition, record.offset, record.value)
@@ -194,6 +191,8 @@ def main() -> None:
         asyncio.run(aiokafka_member(settings))
     elif client == "kafka-python":
         kafka_python_member(settings)
+    elif client == "ottla":
+        confluent_member(settings, "ottla")
     else:
         confluent_member(settings)
 
