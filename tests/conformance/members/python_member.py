@@ -100,12 +100,14 @@ def kafka_python_member(settings: Settings) -> None:
     from kafka.coordinator.assignors.range import RangePartitionAssignor
     from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
+    rebalanced = threading.Event()
+
     class Listener(ConsumerRebalanceListener):
         def on_partitions_revoked(self, revoked: object) -> None:
-            pass
+            rebalanced.set()
 
         def on_partitions_assigned(self, assigned: object) -> None:
-            tell_assigned((each.topic, each.partition) for each in consumer.assignment())
+            rebalanced.set()
 
     assignors = (RangePartitionAssignor, RoundRobinPartitionAssignor, CooperativeStickyAssignor)
     consumer = KafkaConsumer(
@@ -127,6 +129,9 @@ def kafka_python_member(settings: Settings) -> None:
         # Once it has joined, kafka-python 3.0 joins again because it knows the topics now. When a
         # poll ends amid that, it forgets to go on, and sends no heartbeat any more.
         batches = consumer.poll(timeout_ms=1000)
+        if rebalanced.is_set():
+            rebalanced.clear()
+            tell_assigned((each.topic, each.partition) for each in consumer.assignment())
         for records in batches.values():
             for record in records:
                 tell_record(record.topic, record.partition, record.offset, record.value)

@@ -205,10 +205,17 @@ def kafka_python_copier(settings: Settings) -> None:
     producer.init_transactions()
     signal.alarm(0)
     membership = watch_membership(consumer, settings.source)
+    is_joining = False
     while True:
         batches = consumer.poll(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
         if not membership.is_settled:
+            # When a poll ends while it joins again because of the topic's metadata, kafka-python
+            # 3.0 forgets to go on.
+            if not is_joining:
+                is_joining = True
+                signal.alarm(STUCK_SECONDS)
             continue
+        is_joining = False
         signal.alarm(STUCK_SECONDS)
         try:
             if membership.is_new:
