@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ottla.client.aio.admin import AdminClient as AdminClient
     from ottla.client.aio.consumer import Consumer as Consumer
+    from ottla.client.aio.producer import Producer as Producer
 
 _MODULE_OF: dict[str, str] = {
     "AdminClient": "ottla.client.aio.admin",
     "Consumer": "ottla.client.aio.consumer",
+    "Producer": "ottla.client.aio.producer",
 }
 
 if not TYPE_CHECKING:

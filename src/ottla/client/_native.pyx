@@ -26,6 +26,7 @@ from libc.string cimport memcpy
 from operator import index
 
 from ottla.client.appended import PARTITIONERS, header_pairs, refusal
+from ottla.client.errors import KafkaException
 from ottla.records.batch import read_header
 from ottla.records.crc import crc32c as portable_crc32c
 from ottla.records.errors import BatchTooLarge, CorruptBatch, RecordsError

@@ -51,7 +51,7 @@ cdef class Accumulator:
     cdef int64_t _max_messages
     cdef readonly int64_t message_count, byte_count
     cdef public int64_t linger_ms
-    cdef public bint is_flushing
+    cdef public bint is_flushing, has_futures
 
     def __init__(
         self,
@@ -82,6 +82,10 @@ cdef class Accumulator:
 
     def __len__(self):
         return self.message_count
+
+    @property
+    def is_full(self):
+        return self.message_count >= self._max_messages or self.byte_count >= self._max_bytes
 
     # --- the application's threads ---
 
@@ -509,16 +513,24 @@ cdef tuple _flat_headers(object headers):
 
 cdef class ProducerBase:
     cdef readonly Accumulator accumulator
-    cdef object _wake, _default_callback, _refusal
+    cdef public bint is_parking
+    cdef object _wake, _default_callback, _refusal, _make_future
 
-    def __init__(self, Accumulator accumulator not None, wake not None, default_callback=None):
+    def __init__(
+        self, Accumulator accumulator not None, wake not None, default_callback=None,
+        make_future=None,
+    ):
         self.accumulator = accumulator
         self._wake = wake
         self._default_callback = default_callback
         self._refusal = None
+        self._make_future = make_future
 
     def refuse(self, exception):
         self._refusal = exception
+
+    def make_futures_with(self, make_future):
+        self._make_future = make_future
 
     def check_may_produce(self):
         if self._refusal is not None:
@@ -527,24 +539,67 @@ cdef class ProducerBase:
 
     def produce(
         self, str topic not None, value=None, key=None, partition=-1, callback=None,
-        on_delivery=None, timestamp=0, headers=None,
+        on_delivery=None, timestamp=0, headers=None, *, timeout=0,
     ):
-        cdef int answer
         if self._refusal is not None:
             self.check_may_produce()
         if callback is None:
             callback = on_delivery if on_delivery is not None else self._default_callback
-        answer = self.accumulator._append_objects(
-            topic,
-            <int32_t>partition if type(partition) is int else <int32_t>index(partition),
-            key, value, headers,
-            <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp),
-            callback,
+        cdef int32_t number = (
+            <int32_t>partition if type(partition) is int else <int32_t>index(partition)
         )
+        cdef int64_t timestamp_ms = (
+            <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp)
+        )
+        cdef int answer = self.accumulator._append_objects(
+            topic, number, key, value, headers, timestamp_ms, callback
+        )
+        if answer == APPENDED:
+            return
+        if answer == QUEUE_FULL and timeout != 0:
+            answer = self.append_with_room(
+                timeout, topic, number, key, value, headers, timestamp_ms, callback
+            )
         if answer == WAKE:
             self._wake()
         elif answer != APPENDED:
             raise refusal(answer)
+
+    def send(
+        self, str topic not None, value=None, key=None, partition=-1, timestamp=0, headers=None,
+        *, timeout=0,
+    ):
+        if self._refusal is not None:
+            self.check_may_produce()
+        cdef int32_t number = (
+            <int32_t>partition if type(partition) is int else <int32_t>index(partition)
+        )
+        cdef int64_t timestamp_ms = (
+            <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp)
+        )
+        cdef object future = self._make_future()
+        self.accumulator.has_futures = True
+        cdef int answer = QUEUE_FULL
+        if not self.is_parking:
+            answer = self.accumulator._append_objects(
+                topic, number, key, value, headers, timestamp_ms, future
+            )
+        if answer == APPENDED:
+            return future
+        if answer == QUEUE_FULL:
+            answer = self.append_with_room(
+                timeout, topic, number, key, value, headers, timestamp_ms, future
+            )
+        if answer == WAKE:
+            self._wake()
+        elif answer != APPENDED:
+            raise refusal(answer)
+        return future
+
+    def append_with_room(
+        self, timeout, topic, partition, key, value, headers, timestamp_ms, callback
+    ):
+        return QUEUE_FULL
 
     def __len__(self):
         return self.accumulator.message_count

@@ -359,6 +359,36 @@ cdef class Deliveries:
             self._callback(error, message)
         return served
 
+    def resolve(self, future_type):
+        cdef ProducerBatch batch = self._batch
+        cdef const uint8_t* position = batch._data + _HEADER_SIZE_BYTES
+        cdef Fields fields
+        cdef int32_t index
+        cdef object callback, error = self._error
+        cdef int64_t left = 0
+        for index in range(batch.record_count):
+            _read_own(position, batch, &fields)
+            position = fields.end
+            callback = batch._callback(index)
+            if callback is None:
+                continue
+            if not isinstance(callback, future_type):
+                left += 1
+                continue
+            batch._callbacks[index] = None
+            if batch._unreleased_records > 0:
+                batch._unreleased_records -= 1
+                batch._owner._released(1, 0)
+            if callback.done():
+                continue
+            if error is None:
+                callback.set_result(self._message(index, &fields))
+            else:
+                callback.set_exception(KafkaException(error))
+        if left == 0:
+            batch.release()
+        return left
+
     cdef Message _next(self):
         """The next record that has a callback, decoded; None, and all released, at the end."""
         cdef ProducerBatch batch = self._batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ottla.client._reference_batch import DeliveryCallback, ProducerBatch
@@ -22,6 +22,8 @@ from ottla.client.appended import (
 from ottla.client.arguments import int32, int64
 from ottla.ports.clock import Clock, SystemClock
 from ottla.records.record import Record
+
+Headers = dict[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]] | None
 
 
 class _Queue:
@@ -93,6 +95,8 @@ class Accumulator:
         self.linger_ms = linger_ms
         self.is_flushing = False
         """While true, no batch lingers."""
+        self.has_futures = False
+        """Whether futures were ever among the callbacks."""
         self.message_count = 0
         """Records appended and not yet released."""
         self.byte_count = 0
@@ -112,6 +116,11 @@ class Accumulator:
 
     def __len__(self) -> int:
         return self.message_count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``append`` would answer ``QUEUE_FULL``."""
+        return self.message_count >= self._max_messages or self.byte_count >= self._max_bytes
 
     def append(
         self,
@@ -337,6 +346,7 @@ class ProducerBase:
         accumulator: where records go.
         wake: called, in the thread of ``produce``, when the engine has to look at ``ready``.
         default_callback: the configuration's ``on_delivery``, for records without a callback.
+        make_future: makes what ``send`` returns.
     """
 
     def __init__(
@@ -344,8 +354,12 @@ class ProducerBase:
         accumulator: Accumulator,
         wake: Callable[[], object],
         default_callback: DeliveryCallback | None = None,
+        make_future: Callable[[], Any] | None = None,
     ) -> None:
         self.accumulator = accumulator
+        self._make_future = make_future
+        self.is_parking = False
+        """While true, ``send`` takes it that the queue is full: others wait for room."""
         self._wake = wake
         self._default_callback = default_callback
         self._refusal: Exception | None = None
@@ -353,6 +367,10 @@ class ProducerBase:
     def refuse(self, exception: Exception | None) -> None:
         """From now on ``produce`` raises this: closed, fatal, no transaction; None ends that."""
         self._refusal = exception
+
+    def make_futures_with(self, make_future: Callable[[], Any]) -> None:
+        """What ``send`` returns is made by this from now on."""
+        self._make_future = make_future
 
     def check_may_produce(self) -> None:
         """Raise what ``refuse`` was given."""
@@ -369,9 +387,23 @@ class ProducerBase:
         callback: DeliveryCallback | None = None,
         on_delivery: DeliveryCallback | None = None,
         timestamp: int = 0,
-        headers: Any = None,
+        headers: Headers = None,
+        *,
+        timeout: float = 0,
     ) -> None:
         """Hand a message over for delivery; it is sent in the background.
+
+        Args:
+            topic: where it goes.
+            value: its content; text is sent as UTF-8.
+            key: what decides about its partition, unless ``partition`` does.
+            partition: the partition; -1: the partitioner chooses one.
+            callback: called as ``callback(error, message)`` with the outcome.
+            on_delivery: the same; ``callback`` wins.
+            timestamp: in milliseconds since the epoch; 0: now.
+            headers: a dictionary, or a list of (name, value) tuples.
+            timeout: how many seconds to wait for room when the queue is full, serving callbacks
+                meanwhile; negative: without limit.
 
         Raises:
             BufferError: the queue is full; poll() and try again.
@@ -383,10 +415,69 @@ class ProducerBase:
         if callback is None:
             callback = on_delivery if on_delivery is not None else self._default_callback
         answer = self.accumulator.append(topic, partition, key, value, headers, timestamp, callback)
+        if answer == QUEUE_FULL and timeout != 0:
+            answer = self.append_with_room(
+                timeout, topic, partition, key, value, headers, timestamp, callback
+            )
         if answer == WAKE:
             self._wake()
         elif answer != APPENDED:
             raise refusal(answer)
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | str | None = None,
+        key: bytes | str | None = None,
+        partition: int = -1,
+        timestamp: int = 0,
+        headers: Headers = None,
+        *,
+        timeout: float = 0,
+    ) -> Any:
+        """As ``produce``, with a future of the delivery, which needs no ``poll``.
+
+        Its result is the message; its exception, if the message could not be delivered, a
+        ``KafkaException``.
+
+        Raises:
+            BufferError: the queue is full (and still is after ``timeout`` seconds).
+            KafkaException: too large, no such partition, no such topic.
+            TypeError: a value that can't be sent.
+        """
+        if self._refusal is not None:
+            self.check_may_produce()
+        assert self._make_future is not None
+        future = self._make_future()
+        self.accumulator.has_futures = True
+        answer = QUEUE_FULL
+        if not self.is_parking:
+            answer = self.accumulator.append(
+                topic, partition, key, value, headers, timestamp, future
+            )
+        if answer == QUEUE_FULL:
+            answer = self.append_with_room(
+                timeout, topic, partition, key, value, headers, timestamp, future
+            )
+        if answer == WAKE:
+            self._wake()
+        elif answer != APPENDED:
+            raise refusal(answer)
+        return future
+
+    def append_with_room(
+        self,
+        timeout: float,
+        topic: str,
+        partition: int,
+        key: bytes | str | None,
+        value: bytes | str | None,
+        headers: Headers,
+        timestamp_ms: int,
+        callback: Any,
+    ) -> int:
+        """What to do when the queue is full: producers that can wait do so here."""
+        return QUEUE_FULL
 
     def __len__(self) -> int:
         return self.accumulator.message_count

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ottla.client._reference_message import Message
-from ottla.client.errors import KafkaError
+from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import (
     OFFSET_INVALID,
     TIMESTAMP_CREATE_TIME,
@@ -187,6 +187,10 @@ class ProducerBatch:
         now = time.monotonic() if now is None else now
         return Deliveries(self, base_offset, log_append_time_ms, error, now, with_headers)
 
+    def forget_callback(self, index: int) -> None:
+        """Somebody was told what became of a record."""
+        del self._callbacks[index]
+
     def release_one(self) -> None:
         """A record was delivered: it counts no more."""
         if self._unreleased_records > 0:
@@ -245,6 +249,30 @@ class Deliveries:
             served += 1
             found[0](self.error, found[1])
         return served
+
+    def resolve(self, future_type: type[Any]) -> int:
+        """Settle the futures among the callbacks: with the message, or a ``KafkaException``.
+
+        Returns:
+            How many callbacks are left to be served; without any, the batch is released.
+        """
+        waiting = list(self.batch.waiting())
+        left = 0
+        for index, record, (callback, enqueued) in waiting:
+            if not isinstance(callback, future_type):
+                left += 1
+                continue
+            self.batch.forget_callback(index)
+            self.batch.release_one()
+            if callback.done():
+                continue
+            if self.error is None:
+                callback.set_result(self._message(index, record, enqueued))
+            else:
+                callback.set_exception(KafkaException(self.error))
+        if left == 0:
+            self.batch.release()
+        return left
 
     def _message(self, index: int, record: Record, enqueued: float) -> Message[Any, Any]:
         kind, timestamp_ms = TIMESTAMP_CREATE_TIME, record.timestamp_ms

@@ -163,6 +163,17 @@ class Producing:
         self.sender.purge(in_queue=in_queue, in_flight=in_flight)
         self._tell_outcomes()
 
+    def configured_transacting(self) -> Transacting:
+        """The transactions.
+
+        Raises:
+            KafkaException: ``_NOT_CONFIGURED``: there is no ``transactional.id``.
+        """
+        if self.transacting is None:
+            text = "The Transactional API requires transactional.id to be configured"
+            raise KafkaException(KafkaError(KafkaError._NOT_CONFIGURED, text))
+        return self.transacting
+
     def fail_fatally(self, error: KafkaError) -> None:
         """Nothing can be sent any more."""
         if self.fatal_error is not None:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _FEATURE = "transaction.version"
 _VERSION_2 = 2
 _WAITING_STATES = frozenset({State.INITIALIZING, State.COMMITTING, State.ABORTING})
+_OPEN_STATES = frozenset(
+    {State.IN_TRANSACTION, State.ABORTABLE_ERROR, State.BEGIN_COMMIT, State.BEGIN_ABORT}
+)
+TIMED_OUT = "Timed out waiting for operation to finish, retry call to resume"
+"""What users hear of a call that may be made again."""
 _NOT_IN_TRANSACTION = "Unable to produce message: Local: Erroneous state"
 _IS_FATAL = "Unable to produce message: Local: Fatal error"
 
@@ -109,6 +114,11 @@ class Transacting:
     async def _next_change(self) -> None:
         self.poke()
         await self._changed.wait()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a transaction that has neither been committed nor aborted."""
+        return self.core.state in _OPEN_STATES
 
     # --- what sending tells and asks ---
 

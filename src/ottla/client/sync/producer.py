@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
 import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ottla.client.admin.clusters import ClusterMetadata
+from ottla.client.appended import QUEUE_FULL
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_producer
 from ottla.client.configuration.objects import ProducerConfiguration
@@ -23,7 +25,7 @@ from ottla.client.sync.transactions import TransactionalCalls
 from ottla.client.values import TopicPartition
 
 if TYPE_CHECKING:
-    from ottla.client._reference_batch import DeliveryCallback
+    from ottla.client._reference_batch import Deliveries, DeliveryCallback
 
 _CLOSED = "Producer has been closed"
 
@@ -50,11 +52,12 @@ class Producer(active.ProducerBase):
         self._thread = EngineThread(making.make_engine, configuration.client_id)
         self._producing = making.producing
         super().__init__(
-            accumulator, self._waker(self._thread, self._producing), configuration.on_delivery
+            accumulator,
+            self._waker(self._thread, self._producing),
+            configuration.on_delivery,
+            _running_future,
         )
-        self._transactions = TransactionalCalls(
-            self._thread, self._producing.transacting, self._flush
-        )
+        self._transactions = TransactionalCalls(self._thread, self._producing, self._flush)
         refer = weakref.ref(self)
 
         def refuse(exception: Exception | None) -> None:
@@ -185,6 +188,30 @@ class Producer(active.ProducerBase):
     def __bool__(self) -> bool:
         return True
 
+    def append_with_room(
+        self,
+        timeout: float,
+        topic: str,
+        partition: int,
+        key: bytes | str | None,
+        value: bytes | str | None,
+        headers: Any,
+        timestamp_ms: int,
+        callback: Any,
+    ) -> int:
+        """Wait for room in the queue, serving callbacks meanwhile, if there is time for that."""
+        seconds = _seconds(timeout)
+        deadline = time.monotonic() + seconds if seconds >= 0 else None
+        while True:
+            answer = self.accumulator.append(
+                topic, partition, key, value, headers, timestamp_ms, callback
+            )
+            left_s = -1.0 if deadline is None else deadline - time.monotonic()
+            if answer != QUEUE_FULL or (deadline is not None and left_s <= 0):
+                return answer
+            self._check_open()
+            self._reports.wait(left_s)
+
     # --- transactions ---
 
     def init_transactions(self, timeout: float = -1, /) -> None:
@@ -263,7 +290,7 @@ class Producer(active.ProducerBase):
         self._check_open()
         timeout_ms = seconds * 1000 if seconds >= 0 else _FOREVER_MS
         engine = self._producing.engine
-        return self._thread.run(perform(engine, list_topics(topic), timeout_ms))
+        return self._thread.run(perform(engine, list_topics(topic, may_create=True), timeout_ms))
 
     def cluster_id(self, timeout: float = -1) -> str | None:
         """The cluster's id.
@@ -340,6 +367,13 @@ class Producer(active.ProducerBase):
 _FOREVER_MS = 1e12
 
 
+def _running_future() -> concurrent.futures.Future[Any]:
+    """A future that can't be cancelled: the message is on its way."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
 class _Making:
     """Makes the engine on its thread."""
 
@@ -357,11 +391,20 @@ class _Making:
             engine,
             self._configuration,
             self._accumulator,
-            self._reports.put,
+            self._deliver,
             self._reports.count,
         )
         engine.statistics.append(self.producing.statistics)
         return engine
+
+    def _deliver(self, deliveries: Deliveries) -> None:
+        if self._accumulator.has_futures:
+            records = len(deliveries.batch)
+            left = deliveries.resolve(concurrent.futures.Future)
+            self._reports.count(records - left)
+            if not left:
+                return
+        self._reports.put(deliveries)
 
 
 async def _purge(producing: Producing, *, in_queue: bool, in_flight: bool) -> None:

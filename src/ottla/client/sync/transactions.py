@@ -6,15 +6,12 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ottla.client.core.producing.transaction_requests import GroupOffset
-from ottla.client.core.producing.transactions import State
-from ottla.client.engine.producing_transactions import Transacting
+from ottla.client.engine.producing import Producing
+from ottla.client.engine.producing_transactions import TIMED_OUT, Transacting
 from ottla.client.engine.thread import EngineThread
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.group_metadata import decode_group_metadata
-from ottla.client.values import TopicPartition
-
-_TIMED_OUT = "Timed out waiting for operation to finish, retry call to resume"
+from ottla.client.group_offsets import group_offsets
 
 
 class TransactionalCalls:
@@ -22,7 +19,7 @@ class TransactionalCalls:
 
     Args:
         thread: runs the engine.
-        transacting: the transactions on the engine's loop; None without ``transactional.id``.
+        producing: the producer on the engine's loop.
         flush: waits for the outcome of all messages and serves their callbacks, at most so many
             seconds; returns how many are left.
     """
@@ -30,11 +27,11 @@ class TransactionalCalls:
     def __init__(
         self,
         thread: EngineThread,
-        transacting: Transacting | None,
+        producing: Producing,
         flush: Callable[[float], int],
     ) -> None:
         self._thread = thread
-        self._transacting = transacting
+        self._producing = producing
         self._flush = flush
 
     def init(self, timeout_s: float) -> None:
@@ -67,12 +64,8 @@ class TransactionalCalls:
     @property
     def is_open(self) -> bool:
         """Whether there is a transaction that has neither been committed nor aborted."""
-        return self._transacting is not None and self._transacting.core.state in (
-            State.IN_TRANSACTION,
-            State.ABORTABLE_ERROR,
-            State.BEGIN_COMMIT,
-            State.BEGIN_ABORT,
-        )
+        transacting = self._producing.transacting
+        return transacting is not None and transacting.is_open
 
     def _end(
         self,
@@ -93,10 +86,7 @@ class TransactionalCalls:
         self._run(finish(), left_s)
 
     def _configured(self) -> Transacting:
-        if self._transacting is None:
-            text = "The Transactional API requires transactional.id to be configured"
-            raise KafkaException(KafkaError(KafkaError._NOT_CONFIGURED, text))
-        return self._transacting
+        return self._producing.configured_transacting()
 
     def _call(self, call: Callable[[], None]) -> None:
         self._thread.run(_as_coroutine(call))
@@ -105,29 +95,9 @@ class TransactionalCalls:
         try:
             self._thread.run(coroutine, timeout_s)
         except TimeoutError:
-            error = KafkaError(KafkaError._TIMED_OUT, _TIMED_OUT, retriable=True)
+            error = KafkaError(KafkaError._TIMED_OUT, TIMED_OUT, retriable=True)
             raise KafkaException(error) from None
 
 
 async def _as_coroutine(call: Callable[[], None]) -> None:
     call()
-
-
-def group_offsets(offsets: object) -> list[GroupOffset]:
-    """The offsets of ``send_offsets_to_transaction`` that say something.
-
-    Raises:
-        TypeError: it is no list of ``TopicPartition``.
-    """
-    if not isinstance(offsets, list):
-        raise TypeError("requires list of TopicPartition")
-    found = []
-    for each in offsets:
-        if not isinstance(each, TopicPartition):
-            raise TypeError(f"expected TopicPartition, not {type(each).__name__}")
-        if each.offset >= 0:
-            leader_epoch = -1 if each.leader_epoch is None else each.leader_epoch
-            found.append(
-                GroupOffset(each.topic, each.partition, each.offset, leader_epoch, each.metadata)
-            )
-    return found
