@@ -110,8 +110,8 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
     async def list_topics(
         self, topic: str | None = None, *, request_timeout: float | None = None
     ) -> ClusterMetadata:
-        """The cluster's brokers and topics; see :meth:`ottla.AdminClient.list_topics`."""
-        return await self._one(core.topics.list_topics(topic), request_timeout)
+        """The cluster's brokers and topics, or one topic, which is not created by asking."""
+        return await self._one(core.topics.list_topics(topic, may_create=False), request_timeout)
 
     async def cluster_id(self, *, request_timeout: float | None = None) -> str | None:
         """The cluster's id."""

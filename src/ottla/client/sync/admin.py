@@ -155,7 +155,8 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
         """The cluster's brokers and topics, at once.
 
         Args:
-            topic: only this topic; one that does not exist is listed with an error.
+            topic: only this topic; one that does not exist is listed with an error, unless the
+                broker creates topics when they are first asked about.
             timeout: the longest wait in seconds; negative for no limit.
 
         Raises:
@@ -163,7 +164,8 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
         """
         if topic is not None and not isinstance(topic, str):
             raise TypeError(f"argument 1 must be str or None, not {type(topic).__name__}")
-        return self._wait(core.topics.list_topics(topic), timeout, "Failed to get metadata")
+        operation = core.topics.list_topics(topic, may_create=True)
+        return self._wait(operation, timeout, "Failed to get metadata")
 
     def cluster_id(self, timeout: float = -1) -> str | None:
         """The cluster's id, at once.

@@ -87,6 +87,18 @@ class AdminFutures:
         self._check_open()
         return self._callbacks.serve(timeout)
 
+    def wait_connected(self, timeout: float) -> None:
+        """Return as soon as a broker has been reached and accepted this client.
+
+        Args:
+            timeout: the longest wait in seconds.
+
+        Raises:
+            KafkaException: with a text that says why not.
+        """
+        self._check_open()
+        self._thread.run(self._thread.engine.wait_connected(timeout * 1000))
+
     def __len__(self) -> int:
         return len(self._callbacks)
 

@@ -96,8 +96,10 @@ def describe_configs(
 
 def _wire_key(resource: ConfigResource) -> _Resource:
     kind = _WIRE_TYPES.get(resource.restype)
-    if not resource.name or kind is None:
+    if not resource.name:
         raise ValueError(f"Invalid ConfigResource({resource.restype_int},{resource.name})")
+    if kind is None:
+        raise invalid(f"A resource of type {resource.restype.name} has no configuration")
     return kind, resource.name
 
 

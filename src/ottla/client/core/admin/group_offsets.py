@@ -157,7 +157,7 @@ def _found(
             OFFSET_INVALID
             if partition.committed_offset == _NO_OFFSET
             else partition.committed_offset,
-            metadata=partition.metadata,
+            metadata=partition.metadata or None,
             leader_epoch=partition.committed_leader_epoch,
             error=error_of(partition.error_code),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ottla.client.enumerations import AclOperation
+from ottla.client.error_codes import DESCRIPTIONS
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.errors import ErrorCode
 
@@ -16,12 +17,19 @@ _NOT_ASKED_FOR = -(2**31)
 
 def error_of(code: int, message: str | None = None) -> KafkaError | None:
     """The error of an answer, None if it has none; without a message the code describes itself."""
-    return KafkaError(code, message or None) if code != ErrorCode.NONE else None
+    return _error(code, message) if code != ErrorCode.NONE else None
+
+
+def _error(code: int, message: str | None) -> KafkaError:
+    if not message and code not in DESCRIPTIONS and code in ErrorCode._value2member_map_:
+        # librdkafka has no word for it.
+        message = f"Broker: {ErrorCode(code).message}"
+    return KafkaError(code, message or None)
 
 
 def outcome(code: int, message: str | None, value: V) -> V | KafkaError:
     """The value, or the error that makes it worthless."""
-    return value if code == ErrorCode.NONE else KafkaError(code, message or None)
+    return value if code == ErrorCode.NONE else _error(code, message)
 
 
 def raise_for(code: int, message: str | None = None) -> None:
@@ -31,7 +39,7 @@ def raise_for(code: int, message: str | None = None) -> None:
         KafkaException: the code is an error.
     """
     if code != ErrorCode.NONE:
-        raise KafkaException(KafkaError(code, message or None))
+        raise KafkaException(_error(code, message))
 
 
 def invalid(message: str) -> KafkaException:

@@ -20,7 +20,7 @@ from ottla.client.core.admin.outcomes import error_of, invalid, outcome, raise_f
 from ottla.client.core.admin.routes import controller
 from ottla.client.enumerations import ElectionType
 from ottla.client.errors import KafkaError, KafkaException, describe
-from ottla.client.values import TopicPartition
+from ottla.client.values import TopicPartition, partition_result
 from ottla.wire.api.k43_elect_leaders import (
     ElectLeadersRequest,
     ElectLeadersResponse,
@@ -65,9 +65,10 @@ def elect_leaders(
             text = f"ElectLeaders request failed: {describe(answer.error_code)}"
             raise KafkaException(KafkaError(answer.error_code, text))
         elections = {
-            TopicPartition(topic.topic, elected.partition_id): error_of(
-                elected.error_code, elected.error_message
-            )
+            # The offset means nothing here, and is 0 because confluent_kafka's is.
+            partition_result(
+                topic.topic, elected.partition_id, 0, error=error_of(elected.error_code)
+            ): error_of(elected.error_code, elected.error_message)
             for topic in answer.replica_election_results
             for elected in topic.partition_result
         }

@@ -276,12 +276,19 @@ def uuid_of(value: uuid.UUID) -> Uuid:
     return Uuid(int.from_bytes(halves[:8], signed=True), int.from_bytes(halves[8:], signed=True))
 
 
-def list_topics(topic: str | None) -> Operation[ClusterMetadata]:
-    """What ``list_topics`` answers: the brokers, and this topic or all of them."""
+def list_topics(topic: str | None, *, may_create: bool) -> Operation[ClusterMetadata]:
+    """What ``list_topics`` answers: the brokers, and this topic or all of them.
+
+    Args:
+        topic: the topic's name, None for all.
+        may_create: let a broker that creates topics when they are first used create it.
+    """
     names = None if topic is None else [topic]
 
     def request(_: Sequence[None]) -> MetadataRequest:
-        return _metadata_request(names)
+        request = _metadata_request(names)
+        request.allow_auto_topic_creation = may_create
+        return request
 
     def read(
         answer: MetadataResponse, _: Sequence[None]

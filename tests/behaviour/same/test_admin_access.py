@@ -1,0 +1,105 @@
+"""AdminClient: access rules and credentials. Only Apache Kafka has them, and only if told so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from ottla.testing.side_by_side import Run
+from ottla.testing.waiting import eventually
+
+SETTINGS = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+}
+
+
+@pytest.fixture(scope="module")
+def bootstrap(target_name: str, new_target: Callable[[Mapping[str, str]], Any]) -> Iterator[str]:
+    """A broker with access rules, for this module."""
+    if target_name != "apache":
+        pytest.skip("Ottla has no access rules yet")
+    with new_target(SETTINGS) as running:
+        yield running.bootstrap_servers
+
+
+def only(futures: Any) -> Any:
+    """The one future of a dictionary."""
+    [future] = futures.values()
+    return future
+
+
+def test_access_rules(run: Run) -> None:
+    admin, names = run.admin_client(), run.admin
+    topic = run.name("topic")
+    read = names.AclBinding("topic", topic, "literal", "User:alice", "*", "read", "allow")
+    write = names.AclBinding("topic", topic, "prefixed", "User:bob", "127.0.0.1", "write", "deny")
+    cluster = names.AclBinding(
+        "broker", "kafka-cluster", "literal", f"User:{run.name('user')}", "*", "alter", "allow"
+    )
+    made = admin.create_acls([read, write, cluster])
+    run.note("made", [(repr(rule), future.result(20)) for rule, future in made.items()])
+
+    def rules(*args: Any) -> list[str]:
+        found = admin.describe_acls(names.AclBindingFilter(*args)).result(20)
+        return sorted(repr(rule) for rule in found)
+
+    of_topic = ("topic", topic, "any", None, None, "any", "any")
+    eventually(lambda: len(rules(*of_topic)) == 2, what="the rules")
+    run.note("of the topic", rules(*of_topic))
+    run.note("what applies", rules("topic", f"{topic}-2", "match", None, None, "any", "any"))
+    run.note("alice's", rules("any", topic, "any", "User:alice", None, "any", "any"))
+    run.note("of the cluster", rules("broker", None, "any", cluster.principal, None, "any", "any"))
+    run.note("none", rules("group", topic, "any", None, None, "any", "any"))
+    wanted = [names.AclBindingFilter(*of_topic), names.AclBindingFilter(
+        "broker", None, "any", cluster.principal, None, "any", "any"
+    )]  # fmt: skip
+    deleted = admin.delete_acls(wanted)
+    for key, future in deleted.items():
+        run.note("deleted", repr(key), sorted(repr(rule) for rule in future.result(20)))
+    eventually(lambda: not rules(*of_topic), what="no rules")
+
+
+def test_rules_that_kafka_refuses(run: Run) -> None:
+    admin, names = run.admin_client(), run.admin
+    bad = names.AclBinding("broker", "no-such-cluster", "literal", "User:x", "*", "read", "allow")
+    no_principal = names.AclBinding("topic", "t", "literal", "nobody", "*", "read", "allow")
+    for rule in (bad, no_principal):
+        run.call("create", only(admin.create_acls([rule])).result, 20)
+
+
+def test_credentials(run: Run) -> None:
+    admin, names = run.admin_client(), run.admin
+    alice, bob = run.name("user"), run.name("user")
+    sha256, sha512 = names.ScramMechanism.SCRAM_SHA_256, names.ScramMechanism.SCRAM_SHA_512
+    set_ = names.UserScramCredentialUpsertion
+    changes = [
+        set_(alice, names.ScramCredentialInfo(sha256, 8000), b"secret"),
+        set_(bob, names.ScramCredentialInfo(sha256, 4096), b"other"),
+    ]
+    more = [set_(alice, names.ScramCredentialInfo(sha512, 9000), b"secret", b"some salt")]
+    for wanted in (changes, more):
+        for user, future in sorted(admin.alter_user_scram_credentials(wanted).items()):
+            run.note("set", user, future.result(20))
+    eventually(
+        lambda: {alice, bob} <= admin.describe_user_scram_credentials().result(20).keys(),
+        what="the credentials",
+    )
+    described = admin.describe_user_scram_credentials([alice, bob, "nobody"])
+    # librdkafka puts a stray byte at the end of the text.
+    run.code_of("of nobody", described.pop("nobody").result, 20)
+    for user, future in described.items():
+        found = future.result(20)
+        infos = [(info.mechanism, info.iterations) for info in found.scram_credential_infos]
+        run.note("of", user, type(found).__name__, found.user, sorted(infos))
+    refused = [
+        names.UserScramCredentialDeletion(alice, sha256),
+        names.UserScramCredentialDeletion("nobody", sha256),
+        set_(bob, names.ScramCredentialInfo(sha256, 1), b"too few iterations"),
+        set_(bob, names.ScramCredentialInfo(sha512, 4096), b"twice the same user"),
+    ]
+    altered = admin.alter_user_scram_credentials(refused)
+    for user in (alice, bob, "nobody"):
+        run.call(f"altered {run.text(user)}", altered[user].result, 20)
