@@ -157,6 +157,8 @@ _HEADER = re.compile(rf"^(?:Exception in thread \S+ )?{_CLASS}(?:: |$)")
 _KAFKA_ERROR = re.compile(
     rf"(?:{_CLASS}: )*org\.apache\.kafka\.common\.errors\.(\w+)Exception(?:: .*|$)"
 )
+# Our hints, and what Kafka's consumer logs at the start.
+_NOISE = ("hint: ", "The consumer rebalance protocol (KIP-848)")
 _TABLE = re.compile(r"^Option( \(\* = required\))? +Description *$|^-{6,} +-{6,} *$")
 
 
@@ -205,7 +207,7 @@ class Comparison:
         for line in _without_usage(text).splitlines():
             if _TABLE.match(line) or line.startswith(("--", "* --")):
                 break
-            if _STACK.search(line) or line.startswith("hint: ") or not line.strip():
+            if _STACK.search(line) or line.startswith(_NOISE) or not line.strip():
                 continue
             if _HEADER.match(line) and not with_traces:
                 continue

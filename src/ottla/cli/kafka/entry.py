@@ -18,6 +18,8 @@ TOOLS: Final = {
     "kafka-broker-api-versions": "broker_api_versions",
     "kafka-cluster": "cluster_tool",
     "kafka-configs": "configs",
+    "kafka-console-consumer": "console_consumer",
+    "kafka-console-producer": "console_producer",
     "kafka-consumer-groups": "consumer_groups",
     "kafka-delete-records": "delete_records",
     "kafka-features": "features",

@@ -1,0 +1,53 @@
+"""What tools that produce and consume have in common: their client's settings and its failures."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from ottla.cli.kafka.failures import ToolFailure, UsageError
+from ottla.cli.kafka.options import Options
+from ottla.cli.kafka.properties import load
+
+_SERVER = re.compile(r".*?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)")
+
+
+def server_list(options: Options) -> str:
+    """``--bootstrap-server``, which must look like one.
+
+    Raises:
+        UsageError: it is missing, or names no port.
+    """
+    text = options.text("bootstrap-server")
+    if not text:
+        raise UsageError("Error while validating the bootstrap address\n")
+    for server in text.split(","):
+        if not _SERVER.fullmatch(server.strip()):
+            raise UsageError("Please provide valid host:port like host1:9091,host2:9092\n ")
+    return text
+
+
+def config_file(options: Options, name: str) -> dict[str, str]:
+    """The properties in the file that an option names; none without it."""
+    return load(options.text(name)) if options.has(name) else {}
+
+
+@contextlib.contextmanager
+def client_failures(options: Options) -> Iterator[None]:
+    """Turn what a client raises into the end of the tool, told with its cause."""
+    from ottla.client.errors import KafkaException
+
+    try:
+        yield
+    except KafkaException as failure:
+        error = failure.args[0]
+        raise ToolFailure(error.str(), _hint(options, error.name())) from None
+    except (TypeError, ValueError) as failure:
+        raise ToolFailure(str(failure)) from None
+
+
+def _hint(options: Options, name: str) -> str:
+    if name in ("_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_RESOLVE"):
+        return f"is a broker listening at {options.text('bootstrap-server')}?"
+    return ""

@@ -1,0 +1,199 @@
+"""``kafka-console-producer``: each line of standard input becomes a record."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ottla.cli.kafka.client_settings import client_failures, config_file, server_list
+from ottla.cli.kafka.console_lines import LineFormat, line_format, parse_line, read_lines
+from ottla.cli.kafka.entry import Tool
+from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
+from ottla.cli.kafka.options import Options, flag, integer, long, optional, value
+from ottla.cli.kafka.properties import for_our_client, key_values, load
+from ottla.cli.kafka.renamed_options import given_name
+
+if TYPE_CHECKING:
+    from ottla import KafkaError, Message, Producer
+
+OPTIONS = (
+    value("bootstrap-server", "host:port", "The brokers to connect to first. Required."),
+    value("topic", "topic", "Where to produce to. Required."),
+    value("command-config", "file", "Properties for the producer."),
+    value("producer.config", "file", "As --command-config, its older name."),
+    value("command-property", "key=value", "A property of the producer. May be repeated."),
+    value("producer-property", "key=value", "As --command-property, its older name."),
+    value(
+        "reader-property",
+        "key=value",
+        "How lines are read: parse.key, key.separator, parse.headers, headers.delimiter, "
+        "headers.separator, headers.key.separator, null.marker, ignore.error. May be repeated.",
+    ),
+    value("property", "key=value", "As --reader-property, its older name."),
+    value("reader-config", "file", "A file of such properties."),
+    value("line-reader", "class", "Only Kafka's own, one record per line."),
+    flag("sync", "Wait for each record before the next is sent."),
+    optional("compression-codec", "codec", "none, gzip, snappy, lz4 or zstd; gzip without one."),
+    value("request-required-acks", "acks", "Who has to have a record: all (-1), 1 or 0.", default="-1"),
+    long("timeout", "ms", "How long a record may wait for others to go with it."),
+    integer("batch-size", "bytes", "How large a batch may become."),
+    integer("max-partition-memory-bytes", "bytes", "As --batch-size, its older name."),
+    long("max-memory-bytes", "bytes", "How much may wait to be sent."),
+    long("max-block-ms", "ms", "How long to wait for room or for metadata.", default="60000"),
+    integer("message-send-max-retries", "number", "How often to try again."),
+    long("retry-backoff-ms", "ms", "How long to wait before that."),
+    integer("request-timeout-ms", "ms", "How long the brokers may take."),
+    long("metadata-expiry-ms", "ms", "After how long metadata is asked for anew."),
+    integer("socket-buffer-size", "bytes", "The socket's send buffer."),
+)
+_READER = "org.apache.kafka.tools.LineMessageReader"
+_AS_PROPERTIES = {
+    "timeout": "linger.ms",
+    "batch-size": "batch.size",
+    "max-partition-memory-bytes": "batch.size",
+    "message-send-max-retries": "message.send.max.retries",
+    "retry-backoff-ms": "retry.backoff.ms",
+    "request-timeout-ms": "request.timeout.ms",
+    "metadata-expiry-ms": "topic.metadata.refresh.interval.ms",
+    "socket-buffer-size": "socket.send.buffer.bytes",
+}
+_MOST_ERRORS_TOLD = 10
+
+
+def run(options: Options) -> int:
+    """Check the options, then produce what standard input holds."""
+    options.require("topic")
+    server_list(options)
+    try:
+        reader = reader_properties(options)
+        settings = producer_settings(options)
+        form = line_format(reader)
+    except OptionError as failure:
+        raise UsageError(failure.message) from None
+    if options.has("line-reader") and options.text("line-reader") != _READER:
+        raise ToolFailure(
+            f"{options.text('line-reader')} is a Java class, which can't run here",
+            "without --line-reader each line is one record",
+        )
+    with client_failures(options):
+        from ottla import Producer
+
+        producer = Producer(settings)
+        return _Sending(producer, options, form).run()
+
+
+def _name(options: Options, new: str, old: str) -> str:
+    return given_name(options, new, old, prefix="Warning: ", old_first=False)
+
+
+def reader_properties(options: Options) -> dict[str, str]:
+    """How lines are to be read."""
+    name = _name(options, "reader-property", "property")
+    file = load(options.text("reader-config")) if options.has("reader-config") else {}
+    return {**file, **key_values(options.values(name))}
+
+
+def producer_settings(options: Options) -> dict[str, str]:
+    """What the producer is configured with; options beat properties beat the file."""
+    properties = _name(options, "command-property", "producer-property")
+    given = config_file(options, _name(options, "command-config", "producer.config"))
+    given |= key_values(options.values(properties))
+    settings = for_our_client(given)
+    for name, key in _AS_PROPERTIES.items():
+        if options.has(name):
+            settings[key] = options.text(name)
+    if options.has("max-memory-bytes"):
+        kilobytes = max(1, (options.number("max-memory-bytes") or 0) // 1024)
+        settings["queue.buffering.max.kbytes"] = str(kilobytes)
+    if options.has("compression-codec"):
+        settings["compression.type"] = options.text("compression-codec") or "gzip"
+    if options.has("request-required-acks") or "acks" not in settings:
+        settings["acks"] = options.text("request-required-acks")
+    settings["bootstrap.servers"] = options.text("bootstrap-server")
+    settings.setdefault("client.id", "console-producer")
+    # The same key goes where Java's producers put it.
+    settings.setdefault("partitioner", "murmur2_random")
+    if settings["acks"] in ("-1", "all"):
+        settings.setdefault("enable.idempotence", "true")
+    return settings
+
+
+class _Sending:
+    """Standard input on its way to the broker."""
+
+    def __init__(self, producer: Producer, options: Options, form: LineFormat) -> None:
+        self._producer = producer
+        self._topic = options.text("topic")
+        self._form = form
+        self._is_sync = options.has("sync")
+        self._block_s = (options.number("max-block-ms") or 0) / 1000
+        self._failed = 0
+        self._line_number = 0
+
+    def run(self) -> int:
+        """Send everything; returns the exit code, which tells whether all of it arrived."""
+        prompts = sys.stdin.isatty()
+        try:
+            self._prompt(prompts)
+            for lines in read_lines(sys.stdin.buffer):
+                self._send(lines)
+                self._prompt(prompts)
+        finally:
+            self._producer.flush()
+        if self._failed > _MOST_ERRORS_TOLD:
+            print(f"{self._failed} records were not delivered", file=sys.stderr)
+        return 1 if self._failed else 0
+
+    @staticmethod
+    def _prompt(wanted: bool) -> None:
+        if wanted:
+            print(">", end="", flush=True)
+
+    def _send(self, lines: Sequence[bytes]) -> None:
+        for line in lines:
+            self._line_number += 1
+            if self._form.is_plain:
+                self._produce(line)
+            else:
+                record = parse_line(line, self._line_number, self._form)
+                self._produce(record.value, record.key, record.headers)
+        self._producer.poll(0)
+
+    def _produce(
+        self, text: bytes | None, key: bytes | None = None, headers: Any = None
+    ) -> None:
+        try:
+            self._producer.produce(
+                self._topic, text, key, headers=headers, on_delivery=self._delivered
+            )
+        except BufferError:
+            self._wait_for_room(text, key, headers)
+        if self._is_sync:
+            self._producer.flush()
+
+    def _wait_for_room(self, text: bytes | None, key: bytes | None, headers: Any) -> None:
+        import time
+
+        deadline = time.monotonic() + self._block_s
+        while True:
+            self._producer.poll(0.05)
+            try:
+                self._producer.produce(
+                    self._topic, text, key, headers=headers, on_delivery=self._delivered
+                )
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+
+    def _delivered(self, error: KafkaError | None, message: Message[Any, Any]) -> None:
+        if error is None:
+            return
+        self._failed += 1
+        if self._failed <= _MOST_ERRORS_TOLD:
+            print(f"a record for {message.topic()} was not delivered: {error.str()}", file=sys.stderr)
+
+
+TOOL = Tool("Produces each line of standard input as a record.", OPTIONS, run)
