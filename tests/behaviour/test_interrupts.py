@@ -1,0 +1,140 @@
+"""Ctrl-C ends any blocking call at once, and the client can be used on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+_PATIENCE_SECONDS = 60
+
+# The signal comes when the call has had time to block.
+PRODUCER_CALLS = """
+import sys
+import ottla
+producer = ottla.Producer({"bootstrap.servers": sys.argv[1], "log_level": 0})
+producer.produce("t", b"never delivered")
+other = ottla.Producer(
+    {"bootstrap.servers": sys.argv[1], "transactional.id": "t", "log_level": 0}
+)
+calls = {
+    "poll": lambda: producer.poll(),
+    "flush": lambda: producer.flush(),
+    "list_topics": lambda: producer.list_topics(),
+    "cluster_id": lambda: producer.cluster_id(),
+    "wait_connected": lambda: producer.wait_connected(),
+    "init_transactions": lambda: other.init_transactions(),
+}
+"""
+CONSUMER_CALLS = """
+import sys
+import ottla
+consumer = ottla.Consumer({"bootstrap.servers": sys.argv[1], "group.id": "g", "log_level": 0})
+part = ottla.TopicPartition("t", 0, 0)
+consumer.assign([part])
+calls = {
+    "poll": lambda: consumer.poll(),
+    "consume": lambda: consumer.consume(5),
+    "iteration": lambda: next(iter(consumer)),
+    "commit": lambda: consumer.commit(offsets=[part], asynchronous=False),
+    "committed": lambda: consumer.committed([part]),
+    "watermarks": lambda: consumer.get_watermark_offsets(part),
+    "offsets_for_times": lambda: consumer.offsets_for_times([part]),
+    "list_topics": lambda: consumer.list_topics(),
+    "wait_connected": lambda: consumer.wait_connected(),
+}
+"""
+RUN_THEM = """
+for name, call in calls.items():
+    try:
+        print(name, flush=True)
+        print("returned", call(), flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def interrupted_calls(program: str, servers: str) -> list[str]:
+    """Run a program and interrupt each of its calls; returns what it printed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program + RUN_THEM, servers],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    watchdog = threading.Timer(_PATIENCE_SECONDS, process.kill)
+    watchdog.start()
+    lines = []
+    blocking = threading.Event()
+    try:
+        for line in process.stdout or ():
+            lines.append(line.strip())
+            if lines[-1] != "interrupted" and not lines[-1].startswith("returned"):
+                blocking.wait(0.15)
+                process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    finally:
+        watchdog.cancel()
+        process.kill()
+    assert process.returncode == 0, f"{lines}\n{errors[-3000:]}"
+    return lines
+
+
+@pytest.mark.parametrize("calls", [PRODUCER_CALLS, CONSUMER_CALLS], ids=["producer", "consumer"])
+def test_every_blocking_call_can_be_interrupted(calls: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lines = interrupted_calls(calls, f"127.0.0.1:{silent.getsockname()[1]}")
+    names, outcomes = lines[::2], lines[1::2]
+    assert len(names) == calls.count("lambda")
+    assert dict(zip(names, outcomes, strict=True)) == dict.fromkeys(names, "interrupted")
+
+
+def test_an_interrupted_poll_loses_nothing(bootstrap: str, new_topic: object) -> None:
+    topic = new_topic()  # type: ignore[operator]
+    program = """
+import signal, sys, threading
+import ottla
+servers, topic = sys.argv[1:]
+consumer = ottla.Consumer({"bootstrap.servers": servers, "group.id": "g"})
+consumer.assign([ottla.TopicPartition(topic, 0, 0)])
+seen = []
+producer = ottla.Producer({"bootstrap.servers": servers, "linger.ms": 0})
+stop = threading.Event()
+def interrupt():
+    while not stop.wait(0.003):
+        signal.raise_signal(signal.SIGINT)
+def produce():
+    for number in range(300):
+        producer.produce(topic, b"%d" % number)
+        producer.poll(0.001)
+    producer.flush()
+writer = threading.Thread(target=produce)
+interrupts = 0
+writer.start()
+threading.Thread(target=interrupt, daemon=True).start()
+while len(seen) < 300:
+    message = None
+    try:
+        message = consumer.poll(1.0)
+    except KeyboardInterrupt:
+        interrupts += 1
+    try:
+        if message is not None:
+            seen.append(int(message.value()))
+    except KeyboardInterrupt:
+        seen.append(int(message.value()))
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+stop.set()
+print(seen == list(range(300)) or seen, interrupts > 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, bootstrap, topic],
+        capture_output=True, text=True, timeout=_PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert done.stdout.split() == ["True", "True"], done.stdout + done.stderr
