@@ -22,7 +22,7 @@ from ottla.wire.api.k69_consumer_group_describe import ConsumerGroupDescribeRequ
 from ottla.wire.errors import ErrorCode
 
 JAVA = pytest.param("java", marks=pytest.mark.jvm)
-CLIENTS = ["confluent-kafka", JAVA]
+CLIENTS = ["ottla", "confluent-kafka", JAVA]
 
 StartMember = Callable[..., Any]
 Unique = Callable[[str], str]
@@ -190,7 +190,15 @@ def test_a_pattern_matched_by_the_broker_finds_a_topic_created_later(
 
 
 @pytest.mark.jvm
-@pytest.mark.parametrize(("old", "new"), [("java", "confluent-kafka"), ("confluent-kafka", "java")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("java", "confluent-kafka"),
+        ("confluent-kafka", "java"),
+        ("ottla", "java"),
+        ("java", "ottla"),
+    ],
+)
 def test_a_group_is_upgraded_and_downgraded_with_its_members_at_work(
     old: str,
     new: str,
