@@ -19,6 +19,13 @@ EXTENSIONS = [
         extra_compile_args=["-O3"],
     ),
     Extension(
+        "ottla.client._native_io",
+        ["src/ottla/client/_native_io.pyx"],
+        depends=["src/ottla/client/_native_io.pxd", "src/ottla/client/_native_io.h"],
+        include_dirs=["src/ottla/client"],
+        extra_compile_args=["-O3"],
+    ),
+    Extension(
         "ottla.client._native",
         ["src/ottla/client/_native.pyx"],
         depends=[

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["NAME", "active"]
+__all__ = ["NAME", "active", "give_way_to_engines"]
 
 if TYPE_CHECKING or os.environ.get("OTTLA_PURE_PYTHON") == "1":
     from ottla.client import _reference as active
@@ -18,6 +18,14 @@ else:
         from ottla.client import _native as active
     except ImportError:
         from ottla.client import _reference as active
+
+if active.NAME == "native":
+    from ottla.client._native_io import give_way_to_engines as give_way_to_engines
+else:
+
+    def give_way_to_engines() -> None:
+        """Let engines that wait for the GIL have it; what runs in Python alone can't tell."""
+
 
 NAME: str = active.NAME
 """``"native"`` or ``"python"``: what this process runs on."""

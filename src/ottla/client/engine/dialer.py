@@ -11,6 +11,7 @@ from ottla.client.configuration.objects import Configuration
 from ottla.client.engine.addresses import SocketAddress, canonical_names, resolve
 from ottla.client.engine.connection import Connection
 from ottla.client.engine.failures import connect_failure, resolve_failure, tls_failure
+from ottla.client.engine.native_loop import NativeLoop, SocketTransport
 from ottla.client.errors import KafkaException
 from ottla.ports.net import Address, Net
 
@@ -123,6 +124,8 @@ class SystemDialer:
         except BaseException:
             plain.close()
             raise
+        if isinstance(loop, NativeLoop):
+            return await self._over_native_socket(loop, make, address, plain, timeout_s)
         if self._tls is None:
             _, connection = await loop.create_connection(make, sock=plain)
             return connection
@@ -134,6 +137,32 @@ class SystemDialer:
         except (OSError, ValueError) as error:
             plain.close()
             raise KafkaException(tls_failure(address, error)) from None
+        return connection
+
+    async def _over_native_socket(
+        self,
+        loop: NativeLoop,
+        make: Callable[[], Connection],
+        address: Address,
+        plain: socket.socket,
+        timeout_s: float,
+    ) -> Connection:
+        connection = make()
+        if self._tls is None:
+            SocketTransport(loop, plain, connection)
+            return connection
+        # What is received before the handshake begins is none of the connection's business.
+        transport = SocketTransport(loop, plain, asyncio.BufferedProtocol())
+        try:
+            async with asyncio.timeout(timeout_s):
+                secure = await loop.start_tls(
+                    transport, connection, self._tls, server_hostname=address.host
+                )
+        except (OSError, ValueError) as error:
+            transport.abort()
+            raise KafkaException(tls_failure(address, error)) from None
+        assert secure is not None
+        connection.connection_made(secure)
         return connection
 
     def _socket(self, target: SocketAddress) -> socket.socket:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from ottla.client.engine.engine import Engine
+from ottla.client.engine.native_loop import NativeLoop, native_io
 from ottla.client.errors import KafkaError, KafkaException
 
 T = TypeVar("T")
@@ -116,7 +117,13 @@ class EngineThread:
         self._is_stopping = False
         self._tasks: dict[Waiting[Any], asyncio.Task[Any]] = {}
         self._fork_listeners: list[Callable[[], object]] = []
-        self._loop = new_event_loop()
+        self._loop = loop = new_event_loop()
+        self._wake: Callable[[], object]
+        if isinstance(loop, NativeLoop):
+            self._wake = loop.wake
+            loop.on_wake(self._make_calls)
+        else:
+            self._wake = lambda: loop.call_soon_threadsafe(self._make_calls)
         self._failures: list[BaseException] = []
         started = threading.Event()
         self._thread = threading.Thread(
@@ -149,7 +156,7 @@ class EngineThread:
         if not self._is_woken:
             self._is_woken = True
             try:
-                self._loop.call_soon_threadsafe(self._make_calls)
+                self._wake()
             except RuntimeError:
                 # The loop is closed: the engine was stopped.
                 self._calls.clear()
@@ -242,7 +249,10 @@ class EngineThread:
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The fastest event loop there is: uvloop's, or asyncio's own where uvloop isn't."""
+    """The native one, or where that is not to be had, uvloop's or asyncio's own."""
+    io = native_io()
+    if io is not None:
+        return NativeLoop(io)
     try:
         import uvloop
     except ImportError:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ottla.client.backend import give_way_to_engines
+
 # How long one wait on a lock can be.
 _MAX_WAIT_S = threading.TIMEOUT_MAX
 
@@ -89,6 +91,8 @@ class CallbackQueue:
         Raises:
             BaseException: what a callback raised; those after it are called by the next run.
         """
+        # Who polls in a tight loop would keep the engine waiting for its next turn.
+        give_way_to_engines()
         served = 0
         # Only what is there now: a callback that produces may bring about the next one.
         for _ in range(len(self._entries)):

@@ -1,0 +1,258 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True, binding=False, embedsignature=True
+"""The engine's selector and sockets, and how it gets the GIL from a busy application at once.
+
+A Python thread that comes back from the system waits for the GIL up to the interpreter's switch
+interval, 5 ms, as long as another thread is busy. So the engine's thread says that it waits
+(``waiting_engines``) before it takes the GIL, and the native functions that a busy application
+calls all the time, ``produce`` and ``poll``, look there (a plain load) and give way. What is short
+is done without giving the GIL up at all.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from libc.stdint cimport int64_t
+
+import errno
+import os
+from selectors import SelectorKey
+
+cdef extern from "_native_io.h" nogil:
+    const int OTTLA_HAS_SELECTOR
+    const int OTTLA_MOST_EVENTS
+    const int OTTLA_MOST_BUFFERS
+    ctypedef struct ottla_event:
+        int fd
+        int events
+    ctypedef struct ottla_buffer:
+        const char* data
+        size_t size
+    void ottla_add(int*, int)
+    void ottla_await_zero(int*)
+    int ottla_selector_open()
+    int ottla_wake_open()
+    void ottla_wake(int)
+    void ottla_wake_clear(int)
+    int ottla_control(int, int, int, int)
+    int ottla_select(int, ottla_event*, int)
+    int64_t ottla_receive(int, char*, size_t)
+    int64_t ottla_send(int, const ottla_buffer*, int)
+
+HAS_SELECTOR = bool(OTTLA_HAS_SELECTOR)
+
+# Copying less than this takes less time than getting the GIL back would.
+cdef size_t _RELEASE_GIL_BYTES = 65537
+# As many seconds as fit into the system's count of milliseconds.
+cdef double _MAX_TIMEOUT_S = 2_000_000.0
+
+cdef enum:
+    _ADD = 0
+    _MODIFY = 1
+    _REMOVE = 2
+
+
+cdef void give_way() noexcept:
+    with nogil:
+        ottla_await_zero(&waiting_engines)
+
+
+def give_way_to_engines() -> None:
+    """Let engines that wait for the GIL have it; costs next to nothing when none does."""
+    if waiting_engines > 0:
+        give_way()
+
+
+cdef class NativeSelector:
+    """A selector as ``selectors.EpollSelector`` is one, with a wake-up of its own.
+
+    ``wake`` may be called in any thread; then ``wake_fd`` turns up among the ready ones, if
+    somebody has registered it.
+    """
+
+    cdef int _selector
+    cdef dict _keys
+    cdef readonly int wake_fd
+
+    def __cinit__(self):
+        self._selector = self.wake_fd = -1
+        self._keys = {}
+        self._selector = ottla_selector_open()
+        self.wake_fd = ottla_wake_open()
+        if self._selector < 0 or self.wake_fd < 0:
+            raise OSError(errno.ENOSYS, "no selector")
+
+    def __dealloc__(self):
+        if self._selector >= 0 or self.wake_fd >= 0:
+            self._close()
+
+    def register(self, fileobj, int events, data=None):
+        """Watch a descriptor."""
+        cdef int fd = _descriptor(fileobj)
+        if fd in self._keys:
+            raise KeyError(f"{fileobj!r} (FD {fd}) is already registered")
+        key = SelectorKey(fileobj, fd, events, data)
+        self._control(_ADD, fd, events)
+        self._keys[fd] = key
+        return key
+
+    def modify(self, fileobj, int events, data=None):
+        """Watch it for something else."""
+        key = self.get_key(fileobj)
+        if events != key.events:
+            self._control(_MODIFY, key.fd, events)
+        key = key._replace(events=events, data=data)
+        self._keys[key.fd] = key
+        return key
+
+    def unregister(self, fileobj):
+        """Watch it no more."""
+        key = self.get_key(fileobj)
+        del self._keys[key.fd]
+        # One that was closed already is not watched any more.
+        ottla_control(self._selector, _REMOVE, key.fd, 0)
+        return key
+
+    def get_key(self, fileobj):
+        """What was registered; raises KeyError if nothing was."""
+        try:
+            return self._keys[_descriptor(fileobj)]
+        except ValueError:
+            raise KeyError(f"{fileobj!r} is not registered") from None
+
+    def get_map(self):
+        """All keys by descriptor."""
+        return self._keys
+
+    cdef int _control(self, int operation, int fd, int events) except -1:
+        if ottla_control(self._selector, operation, fd, events) < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return 0
+
+    def wake(self) -> None:
+        """End a wait in ``select``, or the next one."""
+        ottla_wake(self.wake_fd)
+
+    def select(self, timeout=None):
+        """What is ready, as a list of (key, events); waits so many seconds for the first."""
+        cdef ottla_event events[64]
+        cdef int timeout_ms = _milliseconds(timeout)
+        # Often something is there already: then nothing is waited for, nor the GIL given up.
+        cdef int count = ottla_select(self._selector, events, 0)
+        if count == 0 and timeout_ms != 0:
+            with nogil:
+                count = ottla_select(self._selector, events, timeout_ms)
+                ottla_add(&waiting_engines, 1)
+            ottla_add(&waiting_engines, -1)
+        if count < 0:
+            raise OSError(-count, os.strerror(-count))
+        ready = []
+        cdef int index
+        for index in range(count):
+            fd = events[index].fd
+            if fd == self.wake_fd:
+                ottla_wake_clear(self.wake_fd)
+            key = self._keys.get(fd)
+            if key is not None:
+                mask = events[index].events & key.events
+                if mask:
+                    ready.append((key, mask))
+        return ready
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._close()
+        self._keys.clear()
+
+    cdef void _close(self) noexcept:
+        for fd in (self._selector, self.wake_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._selector = self.wake_fd = -1
+
+
+cdef int _milliseconds(timeout) except -2:
+    if timeout is None:
+        return -1
+    cdef double seconds = timeout
+    if seconds <= 0:
+        return 0
+    if seconds > _MAX_TIMEOUT_S:
+        seconds = _MAX_TIMEOUT_S
+    # Rounded up: who is woken too early would wait again at once.
+    cdef double milliseconds = seconds * 1000
+    cdef int whole = <int>milliseconds
+    return whole if whole == milliseconds else whole + 1
+
+
+cdef int _descriptor(fileobj) except -1:
+    cdef int fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+    if fd < 0:
+        raise ValueError(f"Invalid file descriptor: {fd}")
+    return fd
+
+
+def receive(int fd, buffer) -> int:
+    """Receive into a writable buffer; the number of bytes, 0 at the end, -1 if there are none yet.
+
+    Raises:
+        OSError: the connection is broken.
+    """
+    cdef Py_buffer view
+    cdef int64_t count
+    PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+    try:
+        if <size_t>view.len < _RELEASE_GIL_BYTES:
+            count = ottla_receive(fd, <char*>view.buf, view.len)
+        else:
+            with nogil:
+                count = ottla_receive(fd, <char*>view.buf, view.len)
+                ottla_add(&waiting_engines, 1)
+            ottla_add(&waiting_engines, -1)
+    finally:
+        PyBuffer_Release(&view)
+    return _outcome(count)
+
+
+def send(int fd, list buffers) -> int:
+    """Send the first buffers of a list, at most as many as the system takes at once; the number of
+    bytes sent, -1 if none can be sent now.
+
+    Raises:
+        OSError: the connection is broken.
+    """
+    cdef Py_buffer views[64]
+    cdef ottla_buffer parts[64]
+    cdef int held = 0
+    cdef int wanted = min(len(buffers), OTTLA_MOST_BUFFERS)
+    cdef size_t size = 0
+    cdef int64_t count
+    try:
+        while held < wanted:
+            PyObject_GetBuffer(buffers[held], &views[held], PyBUF_SIMPLE)
+            parts[held].data = <const char*>views[held].buf
+            parts[held].size = views[held].len
+            size += views[held].len
+            held += 1
+        if size < _RELEASE_GIL_BYTES:
+            count = ottla_send(fd, parts, held)
+        else:
+            with nogil:
+                count = ottla_send(fd, parts, held)
+                ottla_add(&waiting_engines, 1)
+            ottla_add(&waiting_engines, -1)
+    finally:
+        while held > 0:
+            held -= 1
+            PyBuffer_Release(&views[held])
+    return _outcome(count)
+
+
+cdef object _outcome(int64_t count):
+    if count >= 0:
+        return count
+    if -count in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR):
+        return -1
+    raise OSError(-count, os.strerror(-count))
