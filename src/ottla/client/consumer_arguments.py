@@ -89,12 +89,12 @@ def topic_names(topics: Any) -> list[str]:
 
     Raises:
         TypeError: it is no list.
-        KafkaException: ``_INVALID_ARG``: it is empty, or a name is.
+        KafkaException: ``_INVALID_ARG``: it is empty, or a name is, or stands there twice.
     """
     if not isinstance(topics, list):
         raise TypeError("expected list of topic unicode strings")
     names = [str(topic) for topic in topics]
-    if not names or "" in names:
+    if not names or "" in names or len(set(names)) < len(names):
         raise failure("Failed to set subscription", KafkaError(KafkaError._INVALID_ARG))
     return names
 
@@ -122,14 +122,14 @@ def to_commit(message: Any, offsets: Any) -> dict[Key, Stored] | None:
     if message is not None and offsets is not None:
         raise ValueError("message and offsets are mutually exclusive")
     if message is not None:
-        return dict([after(message, "Commit failed")])
+        return dict([after(message, "commit")])
     if offsets is None:
         return None
     return {(p.topic, p.partition): stored(p) for p in topic_partitions(offsets)}
 
 
-def after(message: Any, subject: str) -> tuple[Key, Stored]:
-    """The offset after a message.
+def after(message: Any, doing: str) -> tuple[Key, Stored]:
+    """The offset after a message, to ``doing`` it (commit or store).
 
     Raises:
         TypeError: it is no message.
@@ -138,8 +138,12 @@ def after(message: Any, subject: str) -> tuple[Key, Stored]:
     if not isinstance(message, Message | active.Message):
         raise TypeError("expected Message")
     offset, topic, number = message.offset(), message.topic(), message.partition()
-    if message.error() is not None or offset is None or topic is None or number is None:
-        raise failure(subject, KafkaError(KafkaError._INVALID_ARG))
+    error = message.error()
+    if error is not None:
+        text = f"Cannot {doing} offsets for message with error: '{error.str()}'"
+        raise KafkaException(KafkaError(KafkaError._INVALID_ARG, text))
+    if offset is None or topic is None or number is None:
+        raise KafkaException(KafkaError(KafkaError._INVALID_ARG))
     leader_epoch = message.leader_epoch()
     return (topic, number), Stored(offset + 1, -1 if leader_epoch is None else leader_epoch)
 

@@ -130,6 +130,9 @@ class Consumer:
         try:
             deadline = self._deadline(limit_s)
             while True:
+                message = self._inbox.next_error()
+                if message is not None:
+                    return message
                 await self._serve()
                 message = self._inbox.next_message()
                 if message is not None or not await self._something(deadline):
@@ -319,12 +322,12 @@ class Consumer:
 
         Without an offset, a partition is read from the group's committed one.
         """
-        self._change_assignment()
+        self._change_assignment("Failed to set assignment")
         self._consuming.assign(arguments.starts(partitions))
 
     async def unassign(self) -> None:
         """Read nothing any more."""
-        self._change_assignment()
+        self._change_assignment("Failed to remove assignment")
         self._consuming.unassign()
 
     async def incremental_assign(self, partitions: list[TopicPartition], /) -> None:
@@ -333,7 +336,7 @@ class Consumer:
         Raises:
             KafkaException: ``_CONFLICT``: one of them is read already.
         """
-        self._change_assignment()
+        self._change_assignment(None)
         self._consuming.incremental_assign(arguments.starts(partitions))
 
     async def incremental_unassign(self, partitions: list[TopicPartition], /) -> None:
@@ -342,11 +345,12 @@ class Consumer:
         Raises:
             KafkaException: ``_INVALID_ARG``: one of them is not read.
         """
-        self._change_assignment()
+        self._change_assignment(None)
         self._consuming.unassign(arguments.keys(partitions))
 
-    def _change_assignment(self) -> None:
+    def _change_assignment(self, subject: str | None) -> None:
         self._check_open()
+        self._calls.check_protocol(subject)
         self._inbox.leave()
         self._has_assigned = True
 

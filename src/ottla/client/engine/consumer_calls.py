@@ -30,6 +30,22 @@ class ConsumerCalls:
 
     # Positions
 
+    def check_protocol(self, subject: str | None) -> None:
+        """Whether the application may change its assignment in this way.
+
+        Args:
+            subject: what an error's text begins with; None for the incremental ways.
+
+        Raises:
+            KafkaException: ``_STATE``: its group rebalances in the other way.
+        """
+        try:
+            self._consuming.group.check_protocol(is_incremental=subject is None)
+        except KafkaException:
+            if subject is None:
+                raise
+            raise arguments.failure(subject, KafkaError(KafkaError._STATE)) from None
+
     def assignment(self) -> list[TopicPartition]:
         """The partitions that are read, in order."""
         return arguments.assigned(self._consuming.assignment)
@@ -59,7 +75,7 @@ class ConsumerCalls:
         if self._consuming.configuration.enable_auto_offset_store:
             raise arguments.failure("StoreOffsets failed", KafkaError(KafkaError._INVALID_ARG))
         if message is not None:
-            to_store = [arguments.after(message, "StoreOffsets failed")]
+            to_store = [arguments.after(message, "store")]
         else:
             given = arguments.topic_partitions(offsets)
             to_store = [((p.topic, p.partition), arguments.stored(p)) for p in given]
@@ -72,6 +88,8 @@ class ConsumerCalls:
             KafkaException: it failed; ``_NO_OFFSET``: there is nothing to commit.
             ValueError: both arguments are given.
         """
+        if self._consuming.fatal_error is not None:
+            raise arguments.failure("Commit failed", KafkaError(KafkaError._FATAL))
         commit = await self._consuming.offsets.commit(arguments.to_commit(message, offsets))
         if commit.error is not None:
             raise arguments.failure("Commit failed", commit.error)
@@ -85,10 +103,13 @@ class ConsumerCalls:
         """
         keys = arguments.keys(partitions)
         limit_ms = milliseconds(limit)
+        subject = "Failed to get committed offsets"
         try:
             found = await self._consuming.offsets.look_up(keys, limit_ms)
         except KafkaException as exception:
-            arguments.fail("Failed to get committed offsets", exception)
+            if exception.args[0] == KafkaError._TIMED_OUT:
+                raise arguments.failure(subject, KafkaError(KafkaError._TIMED_OUT)) from None
+            arguments.fail(subject, exception)
         return [arguments.found_offset(key, found[key]) for key in keys]
 
     # Offsets of partitions

@@ -24,6 +24,7 @@ from ottla.client.engine.consuming_group import ConsumingGroup, Rebalance
 from ottla.client.engine.consuming_lookups import OffsetLookup
 from ottla.client.engine.consuming_offsets import ConsumingOffsets
 from ottla.client.engine.consuming_positions import ConsumingPositions
+from ottla.client.engine.consuming_statistics import ConsumingStatistics
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError, KafkaException
@@ -65,6 +66,7 @@ class Consuming:
 
     Attributes:
         assignment: the partitions that are read, by topic and number. Any thread may look.
+        fatal_error: what made the consumer useless.
     """
 
     def __init__(
@@ -80,18 +82,27 @@ class Consuming:
         self._is_woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.statistics = ConsumingStatistics(self)
         self._missing = MissingPartitions(configuration.topic_metadata_propagation_max_ms)
         self.fetches = Fetches(self)
         self.positions = ConsumingPositions(self)
         self.group = ConsumingGroup(self)
         self.offsets = ConsumingOffsets(self)
+        self.fatal_error: KafkaError | None = None
+        engine.statistics.append(self.statistics.collect)
         engine.on_metadata(self._metadata_updated)
         engine.on_connection(self._connection_changed)
 
     # The assignment
 
     def assign(self, starts: Iterable[Start]) -> None:
-        """Read these partitions and no others. What is stored of those that go is committed."""
+        """Read these partitions and no others. What is stored of those that go is committed.
+
+        Raises:
+            KafkaException: ``_INVALID_ARG``: one of them is there twice; then nothing changes.
+        """
+        starts = list(starts)
+        _check_different(starts)
         self._drop(list(self.assignment.values()))
         self._add(starts)
 
@@ -101,6 +112,7 @@ class Consuming:
         Raises:
             KafkaException: ``_CONFLICT``: one of them is read already; then nothing changes.
         """
+        _check_different(starts)
         for start in starts:
             if (start.topic, start.partition) in self.assignment:
                 text = (
@@ -294,6 +306,7 @@ class Consuming:
         return task
 
     def _metadata_updated(self, changes: Changes) -> None:
+        self.statistics.metadata_updated()
         errors: list[PartitionError] = self._missing.find(
             self.assignment.values(), self.engine.cluster, self.engine.now_ms()
         )
@@ -319,3 +332,10 @@ class Consuming:
             self._timer.cancel()
         for task in self._tasks:
             task.cancel()
+
+
+def _check_different(starts: Sequence[Start]) -> None:
+    if len({(start.topic, start.partition) for start in starts}) < len(starts):
+        error = KafkaError(KafkaError._INVALID_ARG)
+        text = f"Failed to set assignment: {error.str()}"
+        raise KafkaException(KafkaError(error.code(), text))

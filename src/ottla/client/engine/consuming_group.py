@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ottla.client.core.membership.membership import GroupMetadata
 from ottla.client.engine.membership import GroupMember
-from ottla.client.errors import KafkaError
+from ottla.client.errors import KafkaError, KafkaException, describe
 
 if TYPE_CHECKING:
     from ottla.client.core.membership.assignors.values import Partition
@@ -73,8 +73,25 @@ class ConsumingGroup:
         names = ("on_lost", "on_revoke") if is_lost else (f"on_{event.kind}",)
         return next((callbacks[name] for name in names if name in callbacks), None)
 
+    def check_protocol(self, *, is_incremental: bool) -> None:
+        """Whether the application may change its assignment in this way.
+
+        Raises:
+            KafkaException: ``_STATE``: its group rebalances in the other way.
+        """
+        protocol = "NONE" if self.member is None else self.member.rebalance_protocol
+        if protocol == ("EAGER" if is_incremental else "COOPERATIVE"):
+            names = "incremental_assign() or incremental_unassign()"
+            text = (
+                "Changes to the current assignment must be made using "
+                f"{'assign()' if is_incremental else names} when rebalance protocol type is "
+                f"{protocol}"
+            )
+            raise KafkaException(KafkaError(KafkaError._STATE, text))
+
     async def rebalanced(self, event: Rebalance) -> None:
         """The application's callbacks have run, and the assignment is what it should be."""
+        self._consuming.statistics.rebalanced(f"{event.kind} of {len(event.partitions)} partitions")
         if event.kind == "revoke":
             await self._consuming.offsets.settled()
         if self.member is not None:
@@ -130,6 +147,10 @@ class ConsumingGroup:
 
     def on_membership_error(self, error: KafkaError, topic: str | None) -> None:
         """Something the application should hear from ``poll``."""
+        if error.fatal():
+            self._consuming.fatal_error = error
+            text = f"Fatal error: {describe(error.code())}: {error.str()}"
+            error = KafkaError(KafkaError._FATAL, text)
         self._consuming.application.fail(error, topic)
 
     def on_joined(self, metadata: GroupMetadata) -> None:

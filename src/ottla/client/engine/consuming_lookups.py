@@ -13,6 +13,7 @@ from ottla.wire.errors import ErrorCode
 
 Key = tuple[str, int]
 _RETRY_MS = 100.0
+_NO_ANSWER = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
 
 
 class OffsetLookup:
@@ -40,6 +41,12 @@ class OffsetLookup:
             self._engine.want(topic)
         try:
             return await self._find(wanted)
+        except KafkaException as exception:
+            if exception.args[0].code() not in _NO_ANSWER:
+                raise
+            is_nobody_there = not self._engine.cluster.brokers
+            code = KafkaError._ALL_BROKERS_DOWN if is_nobody_there else KafkaError._TIMED_OUT
+            raise KafkaException(KafkaError(code)) from None
         finally:
             for topic in topics:
                 self._engine.release(topic)
@@ -63,7 +70,12 @@ class OffsetLookup:
         """Wait until metadata tell of topics, be it that there is no such topic."""
         unknown = set(topics)
         while unknown := {topic for topic in unknown if topic not in self._engine.cluster.topics}:
-            await self._engine.metadata_updated(self._left_ms())
+            try:
+                await self._engine.metadata_updated(self._left_ms())
+            except KafkaException as exception:
+                if exception.args[0] != KafkaError._TRANSPORT:
+                    raise
+                await self._wait()
 
     def _by_leader(self, wanted: Mapping[Key, int]) -> dict[int, dict[Key, int]]:
         by_leader: dict[int, dict[Key, int]] = {}

@@ -97,6 +97,10 @@ class Inbox:
 
     # The application's side
 
+    def next_error(self) -> Message[Any, Any] | None:
+        """The next error of the group, which the application hears before what follows from it."""
+        return self._errors.popleft() if self._errors else None
+
     def next_message(self) -> Message[Any, Any] | None:
         """The next message without waiting, None when there is none."""
         reader = self._reader()

@@ -75,6 +75,9 @@ class Consumer(active.ConsumerBase):
     def _next_message(self, limit_s: float | None) -> Message[Any, Any] | None:
         deadline: float | None = None
         while True:
+            message = self._inbox.next_error()
+            if message is not None:
+                return message
             self._serve()
             message = self._inbox.next_message()
             if message is not None or limit_s == 0:
@@ -222,11 +225,13 @@ class Consumer(active.ConsumerBase):
 
         Without an offset, a partition is read from the group's committed one.
         """
-        self._change_assignment(self._consuming.assign, arguments.starts(partitions))
+        self._change_assignment(
+            "Failed to set assignment", self._consuming.assign, arguments.starts(partitions)
+        )
 
     def unassign(self) -> None:
         """Read nothing any more."""
-        self._change_assignment(self._consuming.unassign)
+        self._change_assignment("Failed to remove assignment", self._consuming.unassign)
 
     def incremental_assign(self, partitions: list[TopicPartition], /) -> None:
         """Read these partitions besides those that are read.
@@ -234,7 +239,9 @@ class Consumer(active.ConsumerBase):
         Raises:
             KafkaException: ``_CONFLICT``: one of them is read already.
         """
-        self._change_assignment(self._consuming.incremental_assign, arguments.starts(partitions))
+        self._change_assignment(
+            None, self._consuming.incremental_assign, arguments.starts(partitions)
+        )
 
     def incremental_unassign(self, partitions: list[TopicPartition], /) -> None:
         """Stop reading these partitions.
@@ -242,11 +249,14 @@ class Consumer(active.ConsumerBase):
         Raises:
             KafkaException: ``_INVALID_ARG``: one of them is not read.
         """
-        self._change_assignment(self._consuming.unassign, arguments.keys(partitions))
+        self._change_assignment(None, self._consuming.unassign, arguments.keys(partitions))
 
-    def _change_assignment(self, change: Callable[..., None], *given: Any) -> None:
+    def _change_assignment(
+        self, subject: str | None, change: Callable[..., None], *given: Any
+    ) -> None:
         with self._lock:
             self._check_open()
+            self._calls.check_protocol(subject)
             self._inbox.leave()
             self._has_assigned = True
             self._call(change, *given)

@@ -117,6 +117,8 @@ class Fetcher:
         self._turn = 0
         self.is_crowded = False
         """Whether something was not fetched at the last plan because enough of it is there."""
+        self.received_messages = 0
+        self.received_bytes = 0
         self.needs_metadata = False
         """Whether an answer showed that the view of the cluster is out of date."""
 
@@ -404,6 +406,9 @@ class Fetcher:
         )
         self.budget.hold(records.size_bytes)
         partition.queued_messages += cursor.record_count
+        for counted in (partition, self):
+            counted.received_messages += cursor.record_count
+            counted.received_bytes += size_bytes
         return records
 
     def _end_of_partition(

@@ -84,14 +84,17 @@ class AssignedPartition:
         "committed_offset", "cursor", "eof_offset", "failures", "fetch_epoch", "fetch_offset",
         "fetched_turn", "high_watermark", "is_asking", "is_paused", "is_revoked",
         "last_stable_offset", "leader_epoch", "list_timestamp", "log_start_offset", "number",
-        "preferred_replica", "preferred_until_ms", "queued_messages", "reported_error",
-        "reset_reason", "stage", "start_offset", "topic", "version",
+        "preferred_replica", "preferred_until_ms", "queued_messages", "received_bytes",
+        "received_messages", "reported_error", "reset_reason", "stage", "start_offset", "topic",
+        "version",
     )  # fmt: skip
 
     def __init__(self, start: Start, *, stores_offsets: bool = True) -> None:
         self.topic = start.topic
         self.number = start.partition
-        self.start_offset = start.offset
+        self.start_offset = OFFSET_STORED if start.offset == OFFSET_INVALID else start.offset
+        self.received_messages = 0
+        self.received_bytes = 0
         self.version = 0
         self.is_paused = False
         self.is_revoked = False
