@@ -350,9 +350,10 @@ class Consumer:
 
     def _change_assignment(self, subject: str | None) -> None:
         self._check_open()
+        # Also when it fails: then the application is to see to it.
+        self._has_assigned = True
         self._calls.check_protocol(subject)
         self._inbox.leave()
-        self._has_assigned = True
 
     async def assignment(self) -> list[TopicPartition]:
         """The partitions that are read."""

@@ -72,13 +72,13 @@ class ConsumerCalls:
             raise ValueError("message and offsets are mutually exclusive")
         if message is None and offsets is None:
             raise ValueError("expected either message or offsets")
-        if self._consuming.configuration.enable_auto_offset_store:
-            raise arguments.failure("StoreOffsets failed", KafkaError(KafkaError._INVALID_ARG))
         if message is not None:
             to_store = [arguments.after(message, "store")]
         else:
             given = arguments.topic_partitions(offsets)
             to_store = [((p.topic, p.partition), arguments.stored(p)) for p in given]
+        if self._consuming.configuration.enable_auto_offset_store:
+            raise arguments.failure("StoreOffsets failed", KafkaError(KafkaError._INVALID_ARG))
         arguments.store(self._consuming.assignment, to_store)
 
     async def commit(self, message: Any, offsets: Any) -> list[TopicPartition]:

@@ -27,7 +27,7 @@ from ottla.client.engine.consuming_positions import ConsumingPositions
 from ottla.client.engine.consuming_statistics import ConsumingStatistics
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.targets import Lane
-from ottla.client.errors import KafkaError, KafkaException
+from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import OFFSET_INVALID
 
 Key = tuple[str, int]
@@ -181,12 +181,15 @@ class Consuming:
         """Go on reading at another offset.
 
         Raises:
-            KafkaException: ``_UNKNOWN_PARTITION``: it is not assigned.
+            KafkaException: ``_UNKNOWN_PARTITION`` or, if there is such a partition, ``_STATE``: it
+                is not assigned.
         """
         partition = self.assignment.get((start.topic, start.partition))
         if partition is None:
-            text = f"Failed to seek to offset {start.offset}: Local: Unknown partition"
-            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION, text))
+            view = self.engine.cluster.partition(start.topic, start.partition)
+            code = KafkaError._UNKNOWN_PARTITION if view is None else KafkaError._STATE
+            text = f"Failed to seek to offset {start.offset}: {describe(code)}"
+            raise KafkaException(KafkaError(code, text))
         partition.begin_at(start.offset, start.leader_epoch)
         self.wake()
 

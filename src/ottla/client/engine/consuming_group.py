@@ -69,6 +69,8 @@ class ConsumingGroup:
     ) -> Callable[..., Any] | None:
         """Which of the callbacks of ``subscribe`` has to hear of a rebalance. Any thread."""
         # A revocation that the application hears late may have become a loss meanwhile.
+        if self._consuming.fatal_error is not None:
+            return None
         is_lost = event.kind == "lost" or (event.kind == "revoke" and self.is_lost)
         names = ("on_lost", "on_revoke") if is_lost else (f"on_{event.kind}",)
         return next((callbacks[name] for name in names if name in callbacks), None)

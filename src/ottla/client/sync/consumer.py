@@ -256,9 +256,10 @@ class Consumer(active.ConsumerBase):
     ) -> None:
         with self._lock:
             self._check_open()
+            # Also when it fails: then the application is to see to it.
+            self._has_assigned = True
             self._calls.check_protocol(subject)
             self._inbox.leave()
-            self._has_assigned = True
             self._call(change, *given)
 
     def assignment(self) -> list[TopicPartition]:

@@ -108,7 +108,7 @@ class Positions:
             if partition.stage is Stage.FETCHED or not partition.is_ready(now_ms):
                 continue
             if partition.stage is Stage.RESET:
-                errors += self._reset(partition)
+                errors += self._reset(partition, cluster)
             if partition.stage is Stage.COMMITTED:
                 committed.append(partition)
             elif partition.stage in (Stage.LISTED, Stage.VALIDATED):
@@ -136,10 +136,14 @@ class Positions:
             partition.stage = Stage.VALIDATED
             partition.is_asking = False
 
-    def _reset(self, partition: AssignedPartition) -> list[PartitionError]:
+    def _reset(self, partition: AssignedPartition, cluster: ClusterView) -> list[PartitionError]:
         if self._policy != "error":
             is_earliest = self._policy == "earliest"
             partition.list_at(EARLIEST_TIMESTAMP if is_earliest else LATEST_TIMESTAMP)
+            return []
+        if cluster.partition(*partition.key) is None:
+            # Whether there is such a partition at all is more important to know.
+            self.needs_metadata = True
             return []
         reason = partition.reset_reason
         code = KafkaError._AUTO_OFFSET_RESET
