@@ -81,6 +81,10 @@ async def _any_of(tasks: set[asyncio.Task[None]], timeout_s: float) -> set[async
 
 async def _ask(engine: Engine, progress: Progress[K, V], ask: Ask, deadline_ms: float) -> None:
     try:
+        if isinstance(ask.target, int) and ask.target not in engine.cluster.brokers:
+            # Found before the cluster is known: a moment later its address will be.
+            engine.refresh_metadata()
+            await engine.metadata_updated(max(0.0, deadline_ms - engine.now_ms()))
         answer = await engine.ask(
             ask.target,
             ask.request,

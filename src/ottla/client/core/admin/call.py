@@ -156,7 +156,14 @@ class Progress(Generic[K, V]):
             for keys in ([batch] if route.is_batched else [[key] for key in batch])
         ]
         asks += [
-            Ask(lookup.target, lookup.keys, lookup.request, lookup.answer, is_lookup=True)
+            Ask(
+                lookup.target,
+                lookup.keys,
+                lookup.request,
+                lookup.answer,
+                lookup.at_least,
+                is_lookup=True,
+            )
             for lookup in route.lookups(unknown)
         ]
         self._waiting.clear()
@@ -196,7 +203,10 @@ class Progress(Generic[K, V]):
     def failed(self, ask: Ask, error: KafkaError, now_ms: float, randomness: float) -> None:
         """There will be no answer."""
         self._asking -= 1
-        if error.code() in _LOST or error.code() in self._call.retried:
+        is_too_new = ask.is_lookup and error.code() == KafkaError._UNSUPPORTED_FEATURE
+        if is_too_new and self._call.route.has_simpler_lookup():
+            self._waiting.update(dict.fromkeys(ask.keys))
+        elif error.code() in _LOST or error.code() in self._call.retried:
             for key in ask.keys:
                 self._again(key)
             self._backoff.failed(now_ms, randomness)

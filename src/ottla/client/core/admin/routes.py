@@ -24,6 +24,8 @@ K = TypeVar("K")
 # A message, or what makes it once the version is known.
 Request: TypeAlias = Message | Callable[[int], Message]
 
+_FIRST_WITH_MANY_KEYS = 4
+
 
 def _timed_out(waiting_for: str) -> KafkaError:
     # The texts are confluent_kafka's.
@@ -46,6 +48,7 @@ class Lookup(NamedTuple):
     keys: tuple[Any, ...]
     request: Request
     answer: type[Message]
+    at_least: int = 0
 
 
 class Route(Generic[K]):
@@ -77,6 +80,10 @@ class Route(Generic[K]):
 
     def forget(self, key: K) -> None:
         """Whoever was asked is not, or no longer, the one to ask."""
+
+    def has_simpler_lookup(self) -> bool:
+        """The broker does not understand the lookup: whether the next one will be simpler."""
+        return False
 
 
 def controller() -> Route[Any]:
@@ -181,6 +188,7 @@ class Coordinators(Route[str]):
         self.is_batched = is_batched
         self._nodes: dict[str, Node] = {}
         self._key_type = key_type
+        self._asks_for_many = True
 
     def target(self, key: str) -> Target | None:
         node = self._nodes.get(key)
@@ -191,12 +199,20 @@ class Coordinators(Route[str]):
         return self._nodes.get(key) or Node(-1, "", -1)
 
     def lookups(self, keys: Sequence[str]) -> Iterable[Lookup]:
+        if len(keys) > 1 and self._asks_for_many:
+            request = FindCoordinatorRequest(coordinator_keys=list(keys), key_type=self._key_type)
+            yield Lookup(ANY, tuple(keys), request, FindCoordinatorResponse, _FIRST_WITH_MANY_KEYS)
+            return
         for key in keys:
             yield Lookup(ANY, (key,), self._request(key), FindCoordinatorResponse)
 
+    def has_simpler_lookup(self) -> bool:
+        asked_for_many, self._asks_for_many = self._asks_for_many, False
+        return asked_for_many
+
     def _request(self, key: str) -> Callable[[int], Message]:
         def make(version: int) -> Message:
-            if version >= 4:
+            if version >= _FIRST_WITH_MANY_KEYS:
                 return FindCoordinatorRequest(coordinator_keys=[key], key_type=self._key_type)
             return FindCoordinatorRequest(key=key, key_type=self._key_type)
 
