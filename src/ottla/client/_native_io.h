@@ -4,14 +4,16 @@
 #define OTTLA_NATIVE_IO_H
 
 #include <errno.h>
-#include <sched.h>
 #include <stdint.h>
 #include <time.h>
 
 #ifdef __linux__
+#include <limits.h>
+#include <linux/futex.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #define OTTLA_HAS_SELECTOR 1
@@ -33,32 +35,36 @@ typedef struct {
 
 /* How long somebody who has given the GIL away waits for the engine to take it. Usually that takes
    some microseconds; when the machine is too busy to run the engine's thread, there is no point. */
-static const int64_t OTTLA_PATIENCE_NS = 1000000;
-static const int64_t OTTLA_SPIN_NS = 50000;
+static const long OTTLA_PATIENCE_NS = 1000000;
 
-static int64_t ottla_clock_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+/* How many wait in ottla_await_engines. */
+static int ottla_givers;
+
+/* The engine is about to want the GIL. */
+static void ottla_want(int *waiting) { __atomic_add_fetch(waiting, 1, __ATOMIC_SEQ_CST); }
+
+/* The engine has it. */
+static void ottla_have(int *waiting) {
+  int left = __atomic_sub_fetch(waiting, 1, __ATOMIC_SEQ_CST);
+#if OTTLA_HAS_SELECTOR
+  if (left == 0 && __atomic_load_n(&ottla_givers, __ATOMIC_SEQ_CST) > 0)
+    syscall(SYS_futex, waiting, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+  (void)left;
+#endif
 }
 
-static void ottla_add(int *number, int difference) {
-  __atomic_add_fetch(number, difference, __ATOMIC_SEQ_CST);
-}
-
-/* Wait, without the GIL, until nobody wants it any more. */
-static void ottla_await_zero(int *number) {
-  int64_t began_ns = ottla_clock_ns();
-  while (__atomic_load_n(number, __ATOMIC_SEQ_CST) > 0) {
-    int64_t waited_ns = ottla_clock_ns() - began_ns;
-    if (waited_ns > OTTLA_PATIENCE_NS) return;
-    if (waited_ns < OTTLA_SPIN_NS) {
-      sched_yield();
-    } else {
-      struct timespec pause = {0, 20000};
-      nanosleep(&pause, NULL);
-    }
-  }
+/* Wait, without the GIL, until no engine wants it any more. */
+static void ottla_await_engines(int *waiting) {
+#if OTTLA_HAS_SELECTOR
+  struct timespec patience = {0, OTTLA_PATIENCE_NS};
+  __atomic_add_fetch(&ottla_givers, 1, __ATOMIC_SEQ_CST);
+  int seen = __atomic_load_n(waiting, __ATOMIC_SEQ_CST);
+  if (seen > 0) syscall(SYS_futex, waiting, FUTEX_WAIT_PRIVATE, seen, &patience, NULL, 0);
+  __atomic_sub_fetch(&ottla_givers, 1, __ATOMIC_SEQ_CST);
+#else
+  (void)waiting;
+#endif
 }
 
 #if OTTLA_HAS_SELECTOR

@@ -30,8 +30,9 @@ cdef extern from "_native_io.h" nogil:
     ctypedef struct ottla_buffer:
         const char* data
         size_t size
-    void ottla_add(int*, int)
-    void ottla_await_zero(int*)
+    void ottla_want(int*)
+    void ottla_have(int*)
+    void ottla_await_engines(int*)
     int ottla_selector_open()
     int ottla_wake_open()
     void ottla_wake(int)
@@ -56,7 +57,7 @@ cdef enum:
 
 cdef void give_way() noexcept:
     with nogil:
-        ottla_await_zero(&waiting_engines)
+        ottla_await_engines(&waiting_engines)
 
 
 def give_way_to_engines() -> None:
@@ -144,8 +145,8 @@ cdef class NativeSelector:
         if count == 0 and timeout_ms != 0:
             with nogil:
                 count = ottla_select(self._selector, events, timeout_ms)
-                ottla_add(&waiting_engines, 1)
-            ottla_add(&waiting_engines, -1)
+                ottla_want(&waiting_engines)
+            ottla_have(&waiting_engines)
         if count < 0:
             raise OSError(-count, os.strerror(-count))
         ready = []
@@ -209,8 +210,8 @@ def receive(int fd, buffer) -> int:
         else:
             with nogil:
                 count = ottla_receive(fd, <char*>view.buf, view.len)
-                ottla_add(&waiting_engines, 1)
-            ottla_add(&waiting_engines, -1)
+                ottla_want(&waiting_engines)
+            ottla_have(&waiting_engines)
     finally:
         PyBuffer_Release(&view)
     return _outcome(count)
@@ -241,8 +242,8 @@ def send(int fd, list buffers) -> int:
         else:
             with nogil:
                 count = ottla_send(fd, parts, held)
-                ottla_add(&waiting_engines, 1)
-            ottla_add(&waiting_engines, -1)
+                ottla_want(&waiting_engines)
+            ottla_have(&waiting_engines)
     finally:
         while held > 0:
             held -= 1
