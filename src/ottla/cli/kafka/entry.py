@@ -15,6 +15,7 @@ KAFKA_VERSION: Final = "4.3.1"
 """The release whose tools these stand in for."""
 
 TOOLS: Final = {
+    "kafka-acls": "acls",
     "kafka-broker-api-versions": "broker_api_versions",
     "kafka-cluster": "cluster_tool",
     "kafka-configs": "configs",
@@ -27,6 +28,7 @@ TOOLS: Final = {
     "kafka-groups": "groups",
     "kafka-leader-election": "leader_election",
     "kafka-log-dirs": "log_dirs",
+    "kafka-reassign-partitions": "reassign_partitions",
     "kafka-topics": "topics",
     "kafka-transactions": "transactions",
 }
