@@ -15,6 +15,7 @@ from ottla.client.values import ConsumerGroupTopicPartitions, TopicCollection, T
 from ottla.ports.net import Address
 from ottla.testing.simulation.engine_world import World, failure, groups, simulated
 from ottla.testing.simulation.scripted_broker import Asked, BrokerConnection, ScriptedBroker
+from ottla.wire.api import k75_describe_topic_partitions as k75
 from ottla.wire.api.k02_list_offsets import ListedPartition, ListedTopic, ListOffsetsResponse
 from ottla.wire.api.k03_metadata import (
     DescribedPartition,
@@ -32,12 +33,6 @@ from ottla.wire.api.k69_consumer_group_describe import (
     ConsumerGroupDescribeResponse,
     DescribedConsumerGroup,
 )
-from ottla.wire.api.k75_describe_topic_partitions import (
-    Cursor,
-    DescribeTopicPartitionsResponse,
-)
-from ottla.wire.api.k75_describe_topic_partitions import DescribedPartition as PagedPartition
-from ottla.wire.api.k75_describe_topic_partitions import DescribedTopic as PagedTopic
 from ottla.wire.declare import Message
 from ottla.wire.errors import ErrorCode
 
@@ -573,15 +568,16 @@ async def test_a_topic_that_the_description_leaves_out(world: World) -> None:
     assert await outcomes(world.engine(), operation) == {"t": "_BAD_MSG"}
 
 
-def _page(first: int, count: int, cursor: Cursor | None) -> DescribeTopicPartitionsResponse:
+def _page(first: int, count: int, cursor: k75.Cursor | None) -> k75.DescribeTopicPartitionsResponse:
     partitions = [
-        PagedPartition(
+        k75.DescribedPartition(
             error_code=0, partition_index=number, leader_id=1, replica_nodes=[1], isr_nodes=[1]
         )
         for number in range(first, first + count)
     ]
-    return DescribeTopicPartitionsResponse(
-        topics=[PagedTopic(error_code=0, name="t", partitions=partitions)], next_cursor=cursor
+    return k75.DescribeTopicPartitionsResponse(
+        topics=[k75.DescribedTopic(error_code=0, name="t", partitions=partitions)],
+        next_cursor=cursor,
     )
 
 
@@ -589,8 +585,8 @@ def _page(first: int, count: int, cursor: Cursor | None) -> DescribeTopicPartiti
 async def test_partitions_come_page_by_page(world: World) -> None:
     broker = await world.broker()
     broker.handlers[DESCRIBE_TOPIC_PARTITIONS] = in_turn(
-        _page(0, 2, Cursor(topic_name="t", partition_index=2)),
-        _page(2, 2, Cursor(topic_name="t", partition_index=4)),
+        _page(0, 2, k75.Cursor(topic_name="t", partition_index=2)),
+        _page(2, 2, k75.Cursor(topic_name="t", partition_index=4)),
         _page(4, 1, None),
     )
     operation = core.topic_partitions.describe_topic_partitions(["t"], partitions_per_request=2)
@@ -602,7 +598,7 @@ async def test_partitions_come_page_by_page(world: World) -> None:
 async def test_pages_that_go_round(world: World) -> None:
     broker = await world.broker()
     broker.handlers[DESCRIBE_TOPIC_PARTITIONS] = lambda *_: _page(
-        0, 2, Cursor(topic_name="t", partition_index=2)
+        0, 2, k75.Cursor(topic_name="t", partition_index=2)
     )
     operation = core.topic_partitions.describe_topic_partitions(["t"], partitions_per_request=2)
     await perform(world.engine(), operation, LATE_MS)
