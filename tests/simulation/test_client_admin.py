@@ -451,9 +451,6 @@ async def test_partitions_that_do_not_exist(world: World) -> None:
     assert list(found.values()) == [None, "UNKNOWN_TOPIC_OR_PART"]
 
 
-# All brokers
-
-
 @simulated
 async def test_groups_are_listed_by_the_brokers_that_are_up(world: World) -> None:
     brokers = [await world.broker(), await world.broker(SECOND, 2), await world.broker(THIRD, 3)]
@@ -467,9 +464,6 @@ async def test_groups_are_listed_by_the_brokers_that_are_up(world: World) -> Non
     assert [error.name() for error in found.errors] == ["_TIMED_OUT"]
     error = await failure(perform(world.engine(), core.groups.list_all_groups((), (), ()), SOON_MS))
     assert error == KafkaError._TIMED_OUT
-
-
-# Versions
 
 
 @simulated
@@ -514,9 +508,6 @@ async def test_offsets_are_listed_by_a_broker_that_knows_one_group_at_a_time(wor
     assert [each.offset for each in found["g"].topic_partitions] == [7, -1001]
     stable = core.group_offsets.list_consumer_group_offsets(one, require_stable=True)
     assert await outcomes(engine, stable) == {"g": "_UNSUPPORTED_FEATURE"}
-
-
-# Answers that make no sense
 
 
 @simulated
