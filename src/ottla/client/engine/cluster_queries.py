@@ -19,8 +19,9 @@ async def list_topics(engine: Engine, topic: str | None, timeout_ms: float) -> C
     """
     if topic is not None and not isinstance(topic, str):
         raise TypeError(f"argument 1 must be str or None, not {type(topic).__name__}")
+    operation = topics.list_topics(topic, may_create=engine.configuration.allow_auto_create_topics)
     try:
-        return await perform(engine, topics.list_topics(topic), timeout_ms)
+        return await perform(engine, operation, timeout_ms)
     except KafkaException as exception:
         error = exception.args[0]
         text = f"Failed to get metadata: {error.str()}"

@@ -31,6 +31,8 @@ from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import OFFSET_INVALID
 
 Key = tuple[str, int]
+# How long a consumer that is closed gives brokers to be reached.
+_REACHABLE_CHECK_S = 0.5
 
 
 class Application(Protocol):
@@ -326,15 +328,27 @@ class Consuming:
         """Commit, leave the group, stop reading. The application goes on serving rebalances."""
         if self.is_closed:
             return
-        await self.group.close(timeout_ms)
+        await self._unless_unreachable(self.group.close(timeout_ms))
         self._drop(list(self.assignment.values()))
-        await self.offsets.finish(timeout_ms)
+        await self._unless_unreachable(self.offsets.finish(timeout_ms))
         self.is_closed = True
         self.fetches.close()
         if self._timer is not None:
             self._timer.cancel()
         for task in self._tasks:
             task.cancel()
+
+    async def _unless_unreachable(self, farewell: Coroutine[Any, Any, None]) -> None:
+        """Wait for something that needs brokers, as long as any of them can be reached."""
+        task = self.spawn(farewell)
+        while not task.done():
+            await asyncio.wait({task}, timeout=_REACHABLE_CHECK_S)
+            if not task.done():
+                try:
+                    await self.engine.wait_connected(_REACHABLE_CHECK_S * 1000)
+                except KafkaException:
+                    task.cancel()
+                    await asyncio.wait({task})
 
 
 def _check_different(starts: Sequence[Start]) -> None:
