@@ -192,7 +192,7 @@ def test_nobody_listens() -> None:
 
 
 def test_a_topic_deleted_and_made_again(own_broker: OwnBroker) -> None:
-    broker = own_broker()
+    broker = own_broker({"auto.create.topics.enable": "false"})
     servers = broker.bootstrap_servers
     create_topic(servers, "t", 1, {})
     settings = {"bootstrap.servers": servers, "topic.metadata.refresh.interval.ms": 100, **_QUICK}
