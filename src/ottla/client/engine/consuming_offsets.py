@@ -34,7 +34,7 @@ Key = tuple[str, int]
 # On the coordinator's own lane a commit would wait for the answer to a parked JoinGroup, and come
 # too late for its generation.
 _LANE = Lane.MAIN
-_UNREACHABLE = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
+_UNREACHABLE = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._UNKNOWN_BROKER})
 # How often a commit is sent again that came with the epoch of a moment ago (KIP-848).
 _STALE_EPOCH_RETRIES = 5
 
@@ -240,18 +240,9 @@ class ConsumingOffsets:
         if timeout_ms is None:
             timeout_ms = self._configuration.socket_timeout_ms
         deadline_ms = self._engine.now_ms() + timeout_ms
-        is_stable = self._configuration.isolation_level == "read_committed"
         failures = 0
         while True:
-            answer = await self._engine.ask(
-                self._coordinator,
-                lookup_request(self._consuming.group.metadata, keys, require_stable=is_stable),
-                OffsetFetchResponse,
-                at_most=NEWEST_VERSION,
-                timeout_ms=max(1.0, deadline_ms - self._engine.now_ms()),
-                lane=_LANE,
-            )
-            error_code, found = looked_up(answer, keys)
+            error_code, found = await self._look_up(keys, deadline_ms)
             codes = {int(o.error.code()) for o in found.values() if o.error is not None}
             kinds = {retry(code) for code in {error_code, *codes}}
             if Retry.ELSEWHERE in kinds:
@@ -268,6 +259,26 @@ class ConsumingOffsets:
             if outcome.error is None and outcome.offset >= 0:
                 self._remember(key, outcome.offset)
         return found
+
+    async def _look_up(
+        self, keys: Iterable[Key], deadline_ms: float
+    ) -> tuple[int, dict[Key, Outcome]]:
+        is_stable = self._configuration.isolation_level == "read_committed"
+        request = lookup_request(self._consuming.group.metadata, keys, require_stable=is_stable)
+        left_ms = max(1.0, deadline_ms - self._engine.now_ms())
+        try:
+            answer = await self._engine.ask(
+                self._coordinator,
+                request,
+                OffsetFetchResponse,
+                at_most=NEWEST_VERSION,
+                timeout_ms=left_ms,
+            )
+        except KafkaException as exception:
+            if exception.args[0].code() not in _UNREACHABLE or self._engine.is_closed:
+                raise
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE, {}
+        return looked_up(answer, keys)
 
     def report_lookup(self, error: KafkaError) -> None:
         """Committed offsets could not be looked up: tell the application what it can't guess."""
