@@ -328,9 +328,9 @@ class Consuming:
         """Commit, leave the group, stop reading. The application goes on serving rebalances."""
         if self.is_closed:
             return
-        await self._unless_unreachable(self.group.close(timeout_ms))
+        await self.unless_unreachable(self.group.close(timeout_ms))
         self._drop(list(self.assignment.values()))
-        await self._unless_unreachable(self.offsets.finish(timeout_ms))
+        await self.unless_unreachable(self.offsets.finish(timeout_ms))
         self.is_closed = True
         self.fetches.close()
         if self._timer is not None:
@@ -338,7 +338,7 @@ class Consuming:
         for task in self._tasks:
             task.cancel()
 
-    async def _unless_unreachable(self, farewell: Coroutine[Any, Any, None]) -> None:
+    async def unless_unreachable(self, farewell: Coroutine[Any, Any, None]) -> None:
         """Wait for something that needs brokers, as long as any of them can be reached."""
         task = self.spawn(farewell)
         while not task.done():

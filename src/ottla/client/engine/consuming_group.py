@@ -95,7 +95,7 @@ class ConsumingGroup:
         """The application's callbacks have run, and the assignment is what it should be."""
         self._consuming.statistics.rebalanced(f"{event.kind} of {len(event.partitions)} partitions")
         if event.kind == "revoke":
-            await self._consuming.offsets.settled()
+            await self._consuming.unless_unreachable(self._consuming.offsets.settled())
         if self.member is not None:
             self.member.applied()
 
