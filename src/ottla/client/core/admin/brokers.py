@@ -11,6 +11,9 @@ from ottla.client.errors import KafkaError
 from ottla.client.values import Node
 from ottla.wire.api.k03_metadata import MetadataRequest, MetadataResponse
 
+# The first version that can ask about a topic without having it created.
+METADATA_WITHOUT_CREATION = 4
+
 
 def live_brokers() -> Operation[dict[int, Node]]:
     """The brokers by id.
@@ -28,7 +31,15 @@ def live_brokers() -> Operation[dict[int, Node]]:
         raise_for(answer.error_code)
         yield None, nodes_of(answer)
 
-    return ask_one(Call([None], any_broker(TIMED_OUT), request, MetadataResponse, read))
+    call = Call(
+        [None],
+        any_broker(TIMED_OUT),
+        request,
+        MetadataResponse,
+        read,
+        at_least=METADATA_WITHOUT_CREATION,
+    )
+    return ask_one(call)
 
 
 def nodes_of(answer: MetadataResponse) -> dict[int, Node]:

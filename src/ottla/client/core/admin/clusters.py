@@ -15,7 +15,7 @@ from ottla.client.admin.features import (
     UpgradeType,
 )
 from ottla.client.admin.quorum import QuorumInfo, QuorumListener, QuorumReplica
-from ottla.client.core.admin.brokers import itself, nodes_of
+from ottla.client.core.admin.brokers import METADATA_WITHOUT_CREATION, itself, nodes_of
 from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
 from ottla.client.core.admin.checks import flag
 from ottla.client.core.admin.outcomes import operations, outcome, raise_for
@@ -88,7 +88,9 @@ def describe_cluster(
         )
 
     at_least, at_most = (
-        _METADATA_WITH_CLUSTER_OPERATIONS if include_authorized_operations else (0, None)
+        _METADATA_WITH_CLUSTER_OPERATIONS
+        if include_authorized_operations
+        else (METADATA_WITHOUT_CREATION, None)
     )
     call = Call([None], any_broker(timed_out), request, MetadataResponse, read,
                 at_least=at_least, at_most=at_most)  # fmt: skip

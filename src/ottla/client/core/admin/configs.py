@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ottla.client.admin.configs import ConfigEntry, ConfigResource
@@ -47,6 +47,7 @@ from ottla.wire.api.k74_list_config_resources import (
     ListConfigResourcesRequest,
     ListConfigResourcesResponse,
 )
+from ottla.wire.declare import Message
 
 # Kafka's numbers of what has a configuration; users see the numbers of librdkafka.
 _WIRE_TYPES = {
@@ -262,8 +263,9 @@ def list_config_resources(
     """The resources that have a configuration, of these types or of all."""
     numbers = sorted(_WIRE_TYPES[kind] for kind in types or ())
 
-    def request(_: Sequence[None]) -> ListConfigResourcesRequest:
-        return ListConfigResourcesRequest(resource_types=numbers)
+    def request(_: Sequence[None]) -> Callable[[int], Message]:
+        # Version 0 knows client metrics only, and does not name them.
+        return lambda version: ListConfigResourcesRequest(resource_types=numbers if version else [])
 
     def read(
         answer: ListConfigResourcesResponse, _: Sequence[None]
@@ -279,7 +281,6 @@ def list_config_resources(
             ],
         )
 
-    # Version 0 knows client metrics only.
     at_least = 0 if numbers == [_WIRE_TYPES[ResourceType.CLIENT_METRICS]] else 1
     call = Call([None], any_broker(), request, ListConfigResourcesResponse, read, at_least=at_least)
     return ask_one(call)

@@ -13,7 +13,7 @@ from ottla.client.admin.clusters import (
     TopicMetadata,
 )
 from ottla.client.admin.topics import NewPartitions, NewTopic, TopicDescription
-from ottla.client.core.admin.brokers import nodes_of
+from ottla.client.core.admin.brokers import METADATA_WITHOUT_CREATION, nodes_of
 from ottla.client.core.admin.call import (
     Call,
     Operation,
@@ -54,6 +54,8 @@ from ottla.wire.api.k37_create_partitions import (
 )
 from ottla.wire.declare import Message
 
+# The first version that tells what this client may do with a topic.
+METADATA_WITH_OPERATIONS = 8
 MAX_PARTITIONS = 100_000
 MAX_REPLICATION_FACTOR = 10_000
 
@@ -234,7 +236,10 @@ def describe_topics(
                 outcome(topic.error_code, None, _description(topic, nodes)),
             )
 
-    return ask_all(Call(names, any_broker(), request, MetadataResponse, read))
+    at_least = (
+        METADATA_WITH_OPERATIONS if include_authorized_operations else METADATA_WITHOUT_CREATION
+    )
+    return ask_all(Call(names, any_broker(), request, MetadataResponse, read, at_least=at_least))
 
 
 def _metadata_request(
@@ -296,7 +301,15 @@ def list_topics(topic: str | None, *, may_create: bool) -> Operation[ClusterMeta
         raise_for(answer.error_code)
         yield None, cluster_metadata(answer)
 
-    return ask_one(Call([None], any_broker(NO_TRANSPORT), request, MetadataResponse, read))
+    call = Call(
+        [None],
+        any_broker(NO_TRANSPORT),
+        request,
+        MetadataResponse,
+        read,
+        at_least=METADATA_WITHOUT_CREATION,
+    )
+    return ask_one(call)
 
 
 def cluster_metadata(answer: MetadataResponse) -> ClusterMetadata:
