@@ -8,12 +8,12 @@ its owner.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from uuid import UUID
 
 from ottla.coordination.groups.assignors.specification import (
     Assignment,
-    AssignorMember,
     Specification,
 )
 
@@ -41,72 +41,71 @@ def _assign_homogeneous(specification: Specification) -> Assignment:
     counts = specification.partition_counts
     least, extra = divmod(sum(counts.values()), len(specification.members))
     free = {topic_id: bytearray(b"\1" * count) for topic_id, count in counts.items()}
-    shares = []
+    assignment: Assignment = {}
+    sizes = []
     for member in specification.members:
         # One more than the least as long as there are such shares: what it has, it may keep.
-        share = _Share(member, least + (extra > 0), free)
-        extra -= share.size > least
-        shares.append(share)
-    left = _left(free)
-    for share in shares:
-        for _ in range(least - share.size):
-            share.add(*next(left))
-    for share in shares:
-        if not extra:
-            break
-        if share.size == least:
-            share.add(*next(left))
-            extra -= 1
-    return {share.member_id: share.partitions() for share in shares}
+        share, size = _keep(member.target, least + (extra > 0), free)
+        extra -= size > least
+        assignment[member.member_id] = share
+        sizes.append(size)
+    short = [
+        (member.member_id, least - size)
+        for member, size in zip(specification.members, sizes, strict=True)
+        if size < least
+    ]
+    equal = (
+        member.member_id
+        for member, size in zip(specification.members, sizes, strict=True)
+        if size <= least
+    )
+    if short or extra:
+        left = _left(free)
+        more: dict[str, list[_Partition]] = {
+            member_id: list(islice(left, missing)) for member_id, missing in short
+        }
+        for member_id in islice(equal, extra):
+            more.setdefault(member_id, []).extend(islice(left, 1))
+        for member_id, partitions in more.items():
+            assignment[member_id] = _with(assignment[member_id], partitions)
+    return assignment
 
 
-class _Share:
-    """What one member of a homogeneous group gets.
+def _keep(
+    target: Mapping[UUID, Sequence[int]], limit: int, free: dict[UUID, bytearray]
+) -> tuple[Mapping[UUID, Sequence[int]], int]:
+    """What a member may keep of its target, and how many partitions that are.
 
-    It begins with what the member has already, as far as that still exists, is ``free`` (topic id →
-    for each partition whether it is) and doesn't exceed the limit.
+    All that still exists, is ``free`` (topic id → for each partition whether it is) and doesn't
+    exceed the limit; the very target, when that is all of it.
     """
-
-    __slots__ = ("_kept", "_target", "member_id", "size")
-
-    def __init__(self, member: AssignorMember, limit: int, free: dict[UUID, bytearray]) -> None:
-        self.member_id = member.member_id
-        self.size = 0
-        self._kept: dict[UUID, list[int]] = {}
-        #: The member's target before, as long as this is the same.
-        self._target: Mapping[UUID, Sequence[int]] | None = member.target
-        for topic_id, partitions in member.target.items():
-            kept = self._keep(partitions, limit - self.size, free.get(topic_id, _NONE_FREE))
-            self.size += len(kept)
-            if len(kept) < len(partitions):
-                self._target = None
-            if kept:
-                self._kept[topic_id] = kept
-
-    @staticmethod
-    def _keep(partitions: Sequence[int], limit: int, free: bytearray) -> list[int]:
-        kept: list[int] = []
+    kept: dict[UUID, Sequence[int]] = {}
+    is_all = True
+    size = 0
+    for topic_id, partitions in target.items():
+        is_free = free.get(topic_id, _NONE_FREE)
+        mine = []
         for partition in partitions:
-            if len(kept) == limit:
-                break
-            if 0 <= partition < len(free) and free[partition]:
-                free[partition] = 0
-                kept.append(partition)
-        return kept
+            if size < limit and 0 <= partition < len(is_free) and is_free[partition]:
+                is_free[partition] = 0
+                mine.append(partition)
+                size += 1
+        is_all = is_all and len(mine) == len(partitions)
+        if mine:
+            kept[topic_id] = sorted(mine)
+    return (target if is_all else kept), size
 
-    def add(self, topic_id: UUID, partition: int) -> None:
-        """Give it one more."""
-        self._target = None
-        self._kept.setdefault(topic_id, []).append(partition)
-        self.size += 1
 
-    def partitions(self) -> Mapping[UUID, Sequence[int]]:
-        """All it has got, by topic."""
-        if self._target is not None:
-            return self._target
-        for partitions in self._kept.values():
-            partitions.sort()
-        return self._kept
+def _with(
+    share: Mapping[UUID, Sequence[int]], partitions: Iterable[_Partition]
+) -> Mapping[UUID, Sequence[int]]:
+    """A share and more."""
+    topics = {topic_id: list(held) for topic_id, held in share.items()}
+    for topic_id, partition in partitions:
+        topics.setdefault(topic_id, []).append(partition)
+    for held in topics.values():
+        held.sort()
+    return topics
 
 
 def _left(free: dict[UUID, bytearray]) -> Iterator[_Partition]:
