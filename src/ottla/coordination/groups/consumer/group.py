@@ -25,7 +25,7 @@ from ottla.wire.group_records import GroupRecordKey, GroupRecordValue, consumer,
 # Members of the consumer protocol commit with this version at least.
 _MEMBER_EPOCH_VERSION = 9
 
-_NO_TARGET: Target = {}
+NO_TARGET: Target = {}
 
 
 class ResolvedRegex(NamedTuple):
@@ -173,7 +173,7 @@ class ConsumerGroup(Group):
 
     def target(self, member_id: str) -> Target:
         """What a member shall own."""
-        return self.targets.get(member_id, _NO_TARGET)
+        return self.targets.get(member_id, NO_TARGET)
 
     def waits_for_others(self, member: ConsumerMember) -> bool:
         """Whether a partition of the member's target is still held by another member."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from ottla.coordination.groups import assignors
 from ottla.coordination.groups.assignors.specification import AssignorMember, Specification
 from ottla.coordination.groups.consumer import group_log, topics
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
-from ottla.coordination.groups.consumer.group import ConsumerGroup
+from ottla.coordination.groups.consumer.group import NO_TARGET, ConsumerGroup
+from ottla.coordination.groups.consumer.group_log import Target
 from ottla.coordination.groups.consumer.settings import assignment_interval_ms
 from ottla.coordination.outcome import size_bytes
 from ottla.metadata.image import ClusterImage
@@ -37,9 +39,12 @@ def _update(draft: ConsumerDraft) -> None:
     if name not in draft.shard.settings.consumer_assignors:
         # A member chose it while the broker still had it.
         name = draft.shard.settings.consumer_assignors[0]
-    assignment = assignors.find(name)(_specification(group, draft.shard.image))
-    for member_id in list(group.members):
-        share, before = assignment.get(member_id, {}), group.targets.get(member_id)
+    targets = dict(group.targets.items())
+    specification = _specification(group, targets, draft.shard.image)
+    assignment = assignors.find(name)(specification)
+    for member in specification.members:
+        member_id = member.member_id
+        share, before = assignment.get(member_id, {}), targets.get(member_id)
         if share is before:
             continue
         target = {
@@ -61,7 +66,9 @@ def _update(draft: ConsumerDraft) -> None:
         draft.outcome.is_atomic = False
 
 
-def _specification(group: ConsumerGroup, image: ClusterImage) -> Specification:
+def _specification(
+    group: ConsumerGroup, targets: Mapping[str, Target], image: ClusterImage
+) -> Specification:
     # Most members subscribe alike, so each wording is looked up once.
     known: dict[object, frozenset[UUID]] = {}
     members = []
@@ -72,7 +79,10 @@ def _specification(group: ConsumerGroup, image: ClusterImage) -> Specification:
             ids = known[wording] = topics.topic_ids(image, group.topics_of(member))
         members.append(
             AssignorMember(
-                member.member_id, member.instance_id, ids, group.target(member.member_id)
+                member.member_id,
+                member.instance_id,
+                ids,
+                targets.get(member.member_id, NO_TARGET),
             )
         )
     return Specification(
