@@ -554,6 +554,9 @@ cdef class ProducerBase:
         cdef int answer = self.accumulator._append_objects(
             topic, number, key, value, headers, timestamp_ms, callback
         )
+        # A busy application would keep the engine waiting for the interpreter's switch interval.
+        if waiting_engines > 0:
+            give_way()
         if answer == APPENDED:
             return
         if answer == QUEUE_FULL and timeout != 0:
@@ -595,6 +598,10 @@ cdef class ProducerBase:
         elif answer != APPENDED:
             raise refusal(answer)
         return future
+
+    def give_way(self):
+        if waiting_engines > 0:
+            give_way()
 
     def append_with_room(
         self, timeout, topic, partition, key, value, headers, timestamp_ms, callback

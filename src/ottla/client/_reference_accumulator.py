@@ -465,6 +465,9 @@ class ProducerBase:
             raise refusal(answer)
         return future
 
+    def give_way(self) -> None:
+        """Let the engine run if it waits for that; nobody knows here whether it does."""
+
     def append_with_room(
         self,
         timeout: float,

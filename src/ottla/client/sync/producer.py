@@ -131,6 +131,9 @@ class Producer(active.ProducerBase):
         Raises:
             Exception: what a callback raised, after all others were called.
         """
+        self.give_way()
+        if timeout == 0 and self._reports.is_empty and not self._is_closed:
+            return 0
         seconds = _seconds(timeout)
         self._check_open()
         return self._reports.wait(seconds)

@@ -60,6 +60,11 @@ class DeliveryReports:
             if served:
                 return served
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to serve."""
+        return not self._silent and not self.callbacks
+
     def __len__(self) -> int:
         return len(self.callbacks)
 
