@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import pickle
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -373,8 +372,7 @@ def test_the_asyncio_client(bootstrap: str) -> None:
             assert isinstance(raised.value, AdminException)
             assert raised.value.results == {missing: None}
             assert list(raised.value.errors) == [topic]
-            copied = pickle.loads(pickle.dumps(raised.value))
-            assert copied.errors == raised.value.errors
+            assert copy(raised.value).results == {missing: None}
             await admin.delete_topics([missing])
             listed = await admin.list_topics()
             assert topic in listed.topics

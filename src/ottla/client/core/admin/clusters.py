@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ottla.client.admin.clusters import DescribeClusterResult
 from ottla.client.admin.features import (
@@ -271,7 +271,7 @@ def _api_versions(_: Sequence[object]) -> ApiVersionsRequest:
 
 
 def describe_api_versions(
-    broker_ids: Sequence[int],
+    broker_ids: Collection[int],
 ) -> Operation[Outcomes[int, list[ApiVersionRange]]]:
     """The APIs that brokers offer."""
 

@@ -12,7 +12,7 @@ from ottla.client.admin.transactions import (
     TransactionListing,
 )
 from ottla.client.core.admin.brokers import itself, live_brokers
-from ottla.client.core.admin.call import RETRIED, Call, Operation, Outcomes, ask_all, ask_one
+from ottla.client.core.admin.call import RETRIED, Call, Operation, Outcomes, ask_all, ask_one, split
 from ottla.client.core.admin.offsets import by_topic
 from ottla.client.core.admin.outcomes import outcome, raise_for
 from ottla.client.core.admin.routes import (
@@ -22,7 +22,7 @@ from ottla.client.core.admin.routes import (
     leaders_of_partitions,
 )
 from ottla.client.engine.targets import KeyType
-from ottla.client.errors import KafkaError
+from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import TopicPartition
 from ottla.wire.api.k22_init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from ottla.wire.api.k27_write_txn_markers import (
@@ -131,8 +131,12 @@ def list_transactions(
     producer_ids: Collection[int],
     longer_than_ms: int | None,
     transactional_id_pattern: str | None,
-) -> Operation[Outcomes[int, list[TransactionListing]]]:
-    """The transactions that each broker coordinates."""
+) -> Operation[dict[int, list[TransactionListing]]]:
+    """The transactions that each broker coordinates.
+
+    Raises:
+        KafkaException: a broker could not be asked.
+    """
 
     def request(_: Sequence[int]) -> ListTransactionsRequest:
         return ListTransactionsRequest(
@@ -159,7 +163,10 @@ def list_transactions(
     call = Call(
         brokers, itself(TIMED_OUT), request, ListTransactionsResponse, read, at_least=at_least
     )
-    return (yield from ask_all(call))
+    listings, errors = split((yield from ask_all(call)))
+    for error in errors.values():
+        raise KafkaException(error)
+    return listings
 
 
 def abort_transaction(spec: AbortTransactionSpec) -> Operation[None]:
