@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import Future
-from secrets import token_bytes
 from typing import TYPE_CHECKING, overload
 
 from ottla.client.arguments import text
 from ottla.client.core import admin as core
 from ottla.client.core.admin.checks import broker_id
-from ottla.client.core.admin.routes import TIMED_OUT
 from ottla.client.enumerations import IsolationLevel
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.sync.cluster_admin import ClusterAdmin
@@ -18,6 +15,8 @@ from ottla.client.sync.group_admin import GroupAdmin
 from ottla.client.sync.security_admin import SecurityAdmin, TransactionAdmin
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ottla.client.admin.acls import AclBinding, AclBindingFilter
     from ottla.client.admin.clusters import ClusterMetadata, DescribeClusterResult, GroupMetadata
     from ottla.client.admin.configs import ConfigEntry, ConfigResource
@@ -177,7 +176,7 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
             KafkaException: no broker could be asked in time.
         """
         try:
-            operation = core.clusters.describe_cluster(timed_out=TIMED_OUT)
+            operation = core.clusters.describe_cluster(timed_out=core.routes.TIMED_OUT)
             described = self._wait(operation, timeout, _NO_CLUSTER_ID)
         except KafkaException as exception:
             error = exception.args[0]
@@ -563,6 +562,8 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
         Returns:
             By user.
         """
+        from secrets import token_bytes
+
         operation = core.scram.alter_user_scram_credentials(
             alterations, new_salt=lambda: token_bytes(core.scram.SALT_BYTES)
         )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ottla.client.configuration.build import configure_admin
-from ottla.client.core.admin.call import NOT_MENTIONED
+from ottla.client.core import admin as core
 from ottla.client.core.admin.checks import timeout_ms
 from ottla.client.errors import KafkaError, KafkaException
-from ottla.client.sync.callbacks import CallbackQueue
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ottla.client.core.admin.call import Operation, Outcomes
     from ottla.client.engine.engine import Engine
     from ottla.client.engine.thread import Waiting
@@ -40,6 +40,7 @@ class AdminFutures:
     def __init__(self, conf: Mapping[str, Any], **kwargs: Any) -> None:
         from ottla.client.engine.engine import Engine
         from ottla.client.engine.thread import EngineThread
+        from ottla.client.sync.callbacks import CallbackQueue
 
         configuration = configure_admin((conf,), kwargs)
         callbacks = CallbackQueue()
@@ -154,7 +155,7 @@ class AdminFutures:
                     future.set_exception(error)
                 return
             for key, future in futures.items():
-                outcome = outcomes.get(key, NOT_MENTIONED)
+                outcome = outcomes.get(key, core.call.NOT_MENTIONED)
                 if isinstance(outcome, KafkaError):
                     future.set_exception(KafkaException(outcome))
                 else:
@@ -189,6 +190,8 @@ class AdminFutures:
 
 
 def _new_future() -> Future[Any]:
+    from concurrent.futures import Future
+
     future: Future[Any] = Future()
     # As in confluent_kafka it can't be cancelled: the request is on its way.
     future.set_running_or_notify_cancel()

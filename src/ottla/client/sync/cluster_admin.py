@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ottla.client.core import admin as core
 from ottla.client.sync.admin_futures import AdminFutures
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ottla.client.admin.clusters import DescribeClusterResult
     from ottla.client.admin.configs import ConfigResource
     from ottla.client.admin.features import (

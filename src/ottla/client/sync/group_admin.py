@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ottla.client.core import admin as core
 from ottla.client.sync.admin_futures import AdminFutures
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from ottla.client.admin.groups import GroupListing, MemberToRemove
     from ottla.client.admin.share_groups import ShareGroupDescription, SharePartitionOffset
     from ottla.client.admin.streams_groups import StreamsGroupDescription

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ottla.client.core.admin import acls as acls
+    from ottla.client.core.admin import call as call
     from ottla.client.core.admin import clusters as clusters
     from ottla.client.core.admin import configs as configs
     from ottla.client.core.admin import group_members as group_members
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ottla.client.core.admin import offsets as offsets
     from ottla.client.core.admin import partitions as partitions
     from ottla.client.core.admin import quotas as quotas
+    from ottla.client.core.admin import routes as routes
     from ottla.client.core.admin import scram as scram
     from ottla.client.core.admin import share_groups as share_groups
     from ottla.client.core.admin import streams_groups as streams_groups
