@@ -210,24 +210,29 @@ class Comparison:
                 break
             if _STACK.search(line) or line.startswith(_NOISE) or not line.strip():
                 continue
-            if _HEADER.match(line) and not with_traces:
+            is_header = _HEADER.match(line) is not None
+            if is_header and not with_traces:
                 continue
             line = _KAFKA_ERROR.sub(r"<\1>", line)
             while found := _HEADER.match(line):
                 line = line[found.end() :]
             line = self._without_words(line).rstrip()
-            if line and (not lines or lines[-1] != line):
+            is_repeated = is_header and lines and lines[-1] == line
+            if line and not is_repeated:
                 lines.append(line)
         return lines
 
     def _without_words(self, line: str) -> str:
+        if line.startswith("{"):
+            return _canonical_json(line)
         for text, name in self._texts:
             if text in line:
                 line = line.replace(text, name)
-        if "], [" in line or line.count(", ") > 1:
+        line = re.sub(r"\bTopicId: \S+", "TopicId: <id>", line)
+        if "], [" in line or line.count(",") > 1:
             # The order of names in Java's sets.
             line = " ".join(sorted(filter(None, re.split(r"[\s,\[\]]+", line))))
-        return _canonical_json(line) if line.startswith("{") else line
+        return line
 
 
 def _without_usage(text: str) -> str:

@@ -1,7 +1,3 @@
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -10,14 +6,11 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -57,23 +50,11 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Apache Kafka's Java clients: one scenario after the other in one JVM. Prints one JSON line per
- * scenario: {"scenario": name, "error": null or the stack trace}.
+ * Apache Kafka's Java clients: one scenario after the other.
  */
-public final class ClientScenarios {
-    private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Duration PATIENCE = Duration.ofSeconds(20);
-    private final String bootstrap;
-    private final Admin admin;
-    private int counter;
-
+public final class ClientScenarios extends Scenarios {
     private ClientScenarios(String bootstrap) {
-        this.bootstrap = bootstrap;
-        this.admin = Admin.create(properties(Map.of()));
-    }
-
-    private interface Scenario {
-        void run() throws Exception;
+        super(bootstrap);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -89,25 +70,7 @@ public final class ClientScenarios {
         scenarios.put("cluster", client::cluster);
         scenarios.put("groups", client::groups);
         scenarios.put("errors", client::errors);
-        for (Map.Entry<String, Scenario> each : scenarios.entrySet()) {
-            ObjectNode line = JSON.createObjectNode();
-            line.put("scenario", each.getKey());
-            line.put("error", outcome(each.getValue()));
-            System.out.println(line);
-            System.out.flush();
-        }
-        client.admin.close();
-    }
-
-    private static String outcome(Scenario scenario) {
-        try {
-            scenario.run();
-            return null;
-        } catch (Throwable failure) {
-            StringWriter text = new StringWriter();
-            failure.printStackTrace(new PrintWriter(text));
-            return text.toString();
-        }
+        client.play(scenarios);
     }
 
     private void recordsComeBackAsTheyWent() throws Exception {
@@ -325,20 +288,13 @@ public final class ClientScenarios {
         }
     }
 
-    private Properties properties(Map<String, String> more) {
-        Properties properties = new Properties();
-        properties.put("bootstrap.servers", bootstrap);
-        properties.putAll(more);
-        return properties;
-    }
-
     private KafkaProducer<byte[], byte[]> producer(Map<String, String> more) {
         return new KafkaProducer<>(
             properties(more), new ByteArraySerializer(), new ByteArraySerializer());
     }
 
     private KafkaConsumer<byte[], byte[]> consumer(Map<String, String> more) {
-        Properties properties = properties(more);
+        Map<String, Object> properties = properties(more);
         properties.put("auto.offset.reset", "earliest");
         properties.put("enable.auto.commit", "false");
         return new KafkaConsumer<>(
@@ -455,13 +411,4 @@ public final class ClientScenarios {
         }
     }
 
-    private static void equal(Object wanted, Object found) {
-        check(Objects.equals(wanted, found), "wanted " + wanted + ", found " + found);
-    }
-
-    private static void check(boolean holds, String what) {
-        if (!holds) {
-            throw new AssertionError(what);
-        }
-    }
 }

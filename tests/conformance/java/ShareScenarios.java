@@ -1,20 +1,14 @@
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Collectors;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.GroupListing;
@@ -40,24 +34,11 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Apache Kafka's Java share consumer and the share part of its admin client: one scenario after the
- * other in one JVM. Prints one JSON line per scenario: {"scenario": name, "error": null or the
- * stack trace}.
+ * Apache Kafka's Java share consumer and the share part of its admin client.
  */
-public final class ShareScenarios {
-    private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Duration PATIENCE = Duration.ofSeconds(20);
-    private final String bootstrap;
-    private final Admin admin;
-    private int counter;
-
+public final class ShareScenarios extends Scenarios {
     private ShareScenarios(String bootstrap) {
-        this.bootstrap = bootstrap;
-        this.admin = Admin.create(properties(Map.of()));
-    }
-
-    private interface Scenario {
-        void run() throws Exception;
+        super(bootstrap);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -74,25 +55,7 @@ public final class ShareScenarios {
         scenarios.put("read_committed", client::readCommitted);
         scenarios.put("start_at_the_end", client::startAtTheEnd);
         scenarios.put("administration", client::administration);
-        for (Map.Entry<String, Scenario> each : scenarios.entrySet()) {
-            ObjectNode line = JSON.createObjectNode();
-            line.put("scenario", each.getKey());
-            line.put("error", outcome(each.getValue()));
-            System.out.println(line);
-            System.out.flush();
-        }
-        client.admin.close();
-    }
-
-    private static String outcome(Scenario scenario) {
-        try {
-            scenario.run();
-            return null;
-        } catch (Throwable failure) {
-            StringWriter text = new StringWriter();
-            failure.printStackTrace(new PrintWriter(text));
-            return text.toString();
-        }
+        client.play(scenarios);
     }
 
     private void implicitAcknowledgement() throws Exception {
@@ -389,12 +352,6 @@ public final class ShareScenarios {
         return consumer;
     }
 
-    private Map<String, Object> properties(Map<String, String> configs) {
-        Map<String, Object> all = new HashMap<>(configs);
-        all.put("bootstrap.servers", bootstrap);
-        return all;
-    }
-
     /** What comes until there are so many; in explicit mode, what one poll brings at least. */
     private List<ConsumerRecord<String, String>> poll(
             KafkaShareConsumer<String, String> consumer, int count) {
@@ -430,12 +387,6 @@ public final class ShareScenarios {
     private static void noErrors(Map<TopicIdPartition, java.util.Optional<KafkaException>> result) {
         equal(true, !result.isEmpty());
         result.values().forEach(error -> equal(null, error.orElse(null)));
-    }
-
-    private static void equal(Object expected, Object actual) {
-        if (!Objects.equals(expected, actual)) {
-            throw new AssertionError("expected " + expected + ", got " + actual);
-        }
     }
 
     private static void fails(Class<?> cause, Scenario scenario) throws Exception {

@@ -1,18 +1,12 @@
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.AbortTransactionSpec;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.FeatureUpdate;
 import org.apache.kafka.clients.admin.ListTransactionsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -34,24 +28,12 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Apache Kafka's Java clients in transactions, one scenario after the other in one JVM, at the level
- * of transaction.version given as the second argument. Prints one JSON line per scenario:
- * {"scenario": name, "error": null or the stack trace}.
+ * Apache Kafka's Java clients in transactions, at the level of transaction.version given as the
+ * second argument.
  */
-public final class TransactionScenarios {
-    private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Duration PATIENCE = Duration.ofSeconds(20);
-    private final String bootstrap;
-    private final Admin admin;
-    private int counter;
-
+public final class TransactionScenarios extends Scenarios {
     private TransactionScenarios(String bootstrap) {
-        this.bootstrap = bootstrap;
-        this.admin = Admin.create(properties(Map.of()));
-    }
-
-    private interface Scenario {
-        void run() throws Exception;
+        super(bootstrap);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -68,25 +50,7 @@ public final class TransactionScenarios {
         scenarios.put("listed_and_described", client::listedAndDescribed);
         scenarios.put("aborted_by_an_administrator", client::abortedByAnAdministrator);
         scenarios.put("fenced_by_an_administrator", client::fencedByAnAdministrator);
-        for (Map.Entry<String, Scenario> each : scenarios.entrySet()) {
-            ObjectNode line = JSON.createObjectNode();
-            line.put("scenario", each.getKey());
-            line.put("error", outcome(each.getValue()));
-            System.out.println(line);
-            System.out.flush();
-        }
-        client.admin.close();
-    }
-
-    private static String outcome(Scenario scenario) {
-        try {
-            scenario.run();
-            return null;
-        } catch (Throwable failure) {
-            StringWriter text = new StringWriter();
-            failure.printStackTrace(new PrintWriter(text));
-            return text.toString();
-        }
+        client.play(scenarios);
     }
 
     private void bringToLevel(short level) throws Exception {
@@ -370,15 +334,8 @@ public final class TransactionScenarios {
         return "transactions-" + ProcessHandle.current().pid() + "-" + counter++;
     }
 
-    private Properties properties(Map<String, String> settings) {
-        Properties properties = new Properties();
-        properties.put("bootstrap.servers", bootstrap);
-        properties.putAll(settings);
-        return properties;
-    }
-
     private KafkaProducer<String, String> producer(String id, Map<String, String> settings) {
-        Properties all = properties(Map.of("transactional.id", id, "max.block.ms", "20000"));
+        Map<String, Object> all = properties(Map.of("transactional.id", id, "max.block.ms", "20000"));
         all.putAll(settings);
         return new KafkaProducer<>(all, new StringSerializer(), new StringSerializer());
     }
@@ -445,13 +402,4 @@ public final class TransactionScenarios {
         throw new AssertionError("did not fail");
     }
 
-    private static void equal(Object wanted, Object got) {
-        check(wanted.equals(got), "wanted " + wanted + ", got " + got);
-    }
-
-    private static void check(boolean isTrue, String message) {
-        if (!isTrue) {
-            throw new AssertionError(message);
-        }
-    }
 }

@@ -46,9 +46,7 @@ class Resource(NamedTuple):
 
     def shown(self, what: str = "ResourcePattern") -> str:
         """As Kafka prints it."""
-        return (
-            f"{what}(resourceType={self.kind}, name={self.name}, patternType={self.pattern})"
-        )
+        return f"{what}(resourceType={self.kind}, name={self.name}, patternType={self.pattern})"
 
 
 class Entry(NamedTuple):

@@ -96,13 +96,9 @@ def _check(options: Options) -> None:
     connections = options.has("bootstrap-server") + options.has("bootstrap-controller")
     if connections != 1:
         which = "Only one of" if connections else "One of"
-        raise UsageError(
-            f"{which} --bootstrap-server or --bootstrap-controller must be specified"
-        )
+        raise UsageError(f"{which} --bootstrap-server or --bootstrap-controller must be specified")
     if sum(options.has(action) for action in ACTIONS) != 1:
-        raise UsageError(
-            "Command must include exactly one action: --list, --add, --remove. "
-        )
+        raise UsageError("Command must include exactly one action: --list, --add, --remove. ")
     options.forbid(
         "list", "producer", "consumer", "allow-host", "allow-principal", "deny-host",
         "deny-principal",
@@ -142,9 +138,7 @@ def _shown(entries: Iterable[Entry]) -> str:
 
 def _print(found: Mapping[Resource, set[Entry]]) -> None:
     for resource in sorted(found):
-        print(
-            f"Current ACLs for resource `{resource.shown()}`: \n {_shown(found[resource])} \n"
-        )
+        print(f"Current ACLs for resource `{resource.shown()}`: \n {_shown(found[resource])} \n")
 
 
 async def _find(cluster: Cluster, wanted: Iterable[Resource]) -> Rules:
@@ -249,6 +243,7 @@ def _confirmed(wanted: Rules, *, is_forced: bool) -> Rules:
 
 async def _remove(cluster: Cluster, wanted: Rules) -> None:
     for resource, entries in wanted.items():
+        removed: list[Entry | None] = [*sorted(entries)] or [None]
         filters = [
             AclFilter(
                 resource_type_filter=RESOURCE_TYPES[resource.kind],
@@ -259,7 +254,7 @@ async def _remove(cluster: Cluster, wanted: Rules) -> None:
                 operation=OPERATIONS["ANY" if entry is None else entry.operation],
                 permission_type=PERMISSIONS["ANY" if entry is None else entry.permission],
             )
-            for entry in (sorted(entries) or [None])
+            for entry in removed
         ]
         answer = await cluster.ask(DeleteAclsRequest(filters=filters), CONTROLLER)
         for result in answer.filter_results:

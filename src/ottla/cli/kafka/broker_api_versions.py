@@ -29,9 +29,7 @@ def run(options: Options) -> int:
 async def _print(cluster: Cluster) -> None:
     from ottla import __version__
 
-    request = ApiVersionsRequest(
-        client_software_name="ottla", client_software_version=__version__
-    )
+    request = ApiVersionsRequest(client_software_name="ottla", client_software_version=__version__)
     for broker in (await metadata(cluster, only_brokers=True)).brokers:
         rack = "null" if broker.rack is None else broker.rack
         name = f"{broker.host}:{broker.port} (id: {broker.node_id} rack: {rack} isFenced: false)"

@@ -195,6 +195,6 @@ async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:
 
 
 __all__ = [
-    "ANY", "CONTROLLER", "Cluster", "Coordinator", "KeyType", "Target", "UnknownBroker", "Unreachable",
-    "ask_cluster", "in_order", "settings",
+    "ANY", "CONTROLLER", "Cluster", "Coordinator", "KeyType", "Target", "UnknownBroker",
+    "Unreachable", "ask_cluster", "in_order", "settings",
 ]  # fmt: skip

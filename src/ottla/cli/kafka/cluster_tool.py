@@ -36,7 +36,9 @@ def _build() -> Parser:
             command.add_argument("--id", "-i", type=int, required=True, help="The broker's id.")
         if name == "list-endpoints":
             command.add_argument(
-                "--include-fenced-brokers", action="store_true", help="Also brokers that are fenced."
+                "--include-fenced-brokers",
+                action="store_true",
+                help="Also brokers that are fenced.",
             )
     return parser
 
@@ -60,7 +62,8 @@ def _act(given: argparse.Namespace) -> int:
     else:
         if of_controllers and given.include_fenced_brokers:
             raise ToolFailure(
-                "The option --include-fenced-brokers is only supported with --bootstrap-server option"
+                "The option --include-fenced-brokers is only supported with --bootstrap-server "
+                "option"
             )
         kind = _CONTROLLERS if of_controllers else _BROKERS
         with_fenced = given.include_fenced_brokers

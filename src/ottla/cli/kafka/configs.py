@@ -34,7 +34,7 @@ from ottla.cli.kafka.errors import KafkaFailure, check
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
 from ottla.cli.kafka.options import Options, flag, value
 from ottla.cli.kafka.properties import load
-from ottla.cli.kafka.topic_queries import live_brokers, list_topics
+from ottla.cli.kafka.topic_queries import list_topics, live_brokers
 from ottla.wire.api.k32_describe_configs import DescribeConfigsRequest, ResourceToDescribe
 from ottla.wire.api.k44_incremental_alter_configs import (
     ConfigChange,
@@ -123,11 +123,11 @@ def run(options: Options) -> int:
 def _check(options: Options, found: Entities) -> None:
     connections = options.has("bootstrap-server") + options.has("bootstrap-controller")
     if connections == 0:
-        raise ValueError(
-            "Either --bootstrap-server or --bootstrap-controller must be specified."
-        )
+        raise ValueError("Either --bootstrap-server or --bootstrap-controller must be specified.")
     if connections > 1:
-        raise ValueError("Only one of --bootstrap-server or --bootstrap-controller can be specified")
+        raise ValueError(
+            "Only one of --bootstrap-server or --bootstrap-controller can be specified"
+        )
     check_names(found, options)
     if not options.has("alter"):
         return
@@ -246,9 +246,7 @@ def _target(kind: str, name: str) -> Target:
     return int(name) if kind in (BROKERS, LOGGERS) and name else ANY
 
 
-async def _entries(
-    cluster: Cluster, kind: str, name: str, *, describe_all: bool
-) -> list[Any]:
+async def _entries(cluster: Cluster, kind: str, name: str, *, describe_all: bool) -> list[Any]:
     resource = ResourceToDescribe(
         resource_type=_RESOURCE_TYPES[kind], resource_name=name, configuration_keys=None
     )
@@ -287,4 +285,6 @@ async def _alter(
     check(altered.error_code, altered.error_message)
 
 
-TOOL = Tool("Describes and changes the settings of topics, brokers, users and others.", OPTIONS, run)
+TOOL = Tool(
+    "Describes and changes the settings of topics, brokers, users and others.", OPTIONS, run
+)

@@ -88,9 +88,7 @@ def run(options: Options) -> int:
 
 def _check(options: Options) -> None:
     if options.has("topic") == options.has("include"):
-        raise UsageError(
-            "Exactly one of the following arguments is required: [topic], [include]"
-        )
+        raise UsageError("Exactly one of the following arguments is required: [topic], [include]")
     if options.has("partition"):
         if not options.has("topic"):
             raise UsageError("The topic is required when partition is specified.")

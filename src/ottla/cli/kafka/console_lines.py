@@ -95,7 +95,9 @@ def parse_line(line: bytes, number: int, form: LineFormat) -> Record:
     """
     headers, rest = None, line
     if form.parses_headers:
-        headers, rest = _split(rest, line, number, form.headers_delimiter, "headers delimiter", form)
+        headers, rest = _split(
+            rest, line, number, form.headers_delimiter, "headers delimiter", form
+        )
     key = None
     if form.parses_key:
         key, rest = _split(rest, line, number, form.key_separator, "key separator", form)

@@ -35,7 +35,9 @@ OPTIONS = (
     value("line-reader", "class", "Only Kafka's own, one record per line."),
     flag("sync", "Wait for each record before the next is sent."),
     optional("compression-codec", "codec", "none, gzip, snappy, lz4 or zstd; gzip without one."),
-    value("request-required-acks", "acks", "Who has to have a record: all (-1), 1 or 0.", default="-1"),
+    value(
+        "request-required-acks", "acks", "Who has to have a record: all (-1), 1 or 0.", default="-1"
+    ),
     long("timeout", "ms", "How long a record may wait for others to go with it."),
     integer("batch-size", "bytes", "How large a batch may become."),
     integer("max-partition-memory-bytes", "bytes", "As --batch-size, its older name."),
@@ -160,9 +162,7 @@ class _Sending:
                 self._produce(record.value, record.key, record.headers)
         self._producer.poll(0)
 
-    def _produce(
-        self, text: bytes | None, key: bytes | None = None, headers: Any = None
-    ) -> None:
+    def _produce(self, text: bytes | None, key: bytes | None = None, headers: Any = None) -> None:
         try:
             self._producer.produce(
                 self._topic, text, key, headers=headers, on_delivery=self._delivered
@@ -193,7 +193,9 @@ class _Sending:
             return
         self._failed += 1
         if self._failed <= _MOST_ERRORS_TOLD:
-            print(f"a record for {message.topic()} was not delivered: {error.str()}", file=sys.stderr)
+            print(
+                f"a record for {message.topic()} was not delivered: {error.str()}", file=sys.stderr
+            )
 
 
 TOOL = Tool("Produces each line of standard input as a record.", OPTIONS, run)

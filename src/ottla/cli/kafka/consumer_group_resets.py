@@ -78,9 +78,7 @@ async def _state(cluster: Cluster, group_id: str) -> str:
         return "Dead"
 
 
-def _plan_from_file(
-    options: Options, group_ids: Sequence[str]
-) -> dict[str, Offsets] | None:
+def _plan_from_file(options: Options, group_ids: Sequence[str]) -> dict[str, Offsets] | None:
     path = options.only("from-file")
     if path is None:
         return None
@@ -163,9 +161,7 @@ async def _partitions(
     return sorted(chosen)
 
 
-async def _listed(
-    cluster: Cluster, partitions: Iterable[Partition], timestamp: int
-) -> Offsets:
+async def _listed(cluster: Cluster, partitions: Iterable[Partition], timestamp: int) -> Offsets:
     found = await list_offsets(cluster, dict.fromkeys(partitions, timestamp))
     offsets = {}
     for partition, each in found.items():

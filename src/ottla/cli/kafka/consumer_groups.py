@@ -137,9 +137,7 @@ def check(options: Options) -> None:
             "The consumer does not support topic-specific offset deletion from a consumer group."
         )
     if options.has("delete-offsets") and not (options.has("group") and options.has("topic")):
-        raise UsageError(
-            "Option [delete-offsets] takes the following options: [topic], [group]"
-        )
+        raise UsageError("Option [delete-offsets] takes the following options: [topic], [group]")
     if options.has("reset-offsets"):
         for scenario in SCENARIOS:
             options.forbid(scenario, *(other for other in SCENARIOS if other != scenario))
@@ -206,9 +204,7 @@ async def _list(cluster: Cluster, options: Options) -> None:
         for group in groups:
             print(group.group_id)
         return
-    table = listing_table(
-        groups, with_type=options.has("type"), with_state=options.has("state")
-    )
+    table = listing_table(groups, with_type=options.has("type"), with_state=options.has("state"))
     for line in table:
         print(line)
 

@@ -131,9 +131,7 @@ def _parse_level(text: str) -> tuple[str, int]:
 async def _describe(cluster: Cluster, node_id: int | None) -> None:
     from ottla import __version__
 
-    request = ApiVersionsRequest(
-        client_software_name="ottla", client_software_version=__version__
-    )
+    request = ApiVersionsRequest(client_software_name="ottla", client_software_version=__version__)
     answer = await cluster.ask(request, ANY if node_id is None else node_id)
     check(answer.error_code)
     finalized = {each.name: each.max_version_level for each in answer.finalized_features}

@@ -39,7 +39,8 @@ OPTIONS = (
         "time",
         "time",
         "The first offset at or after this time in milliseconds, or latest (-1), earliest (-2), "
-        "max-timestamp (-3), earliest-local (-4), latest-tiered (-5), earliest-pending-upload (-6).",
+        "max-timestamp (-3), earliest-local (-4), latest-tiered (-5) or earliest-pending-upload "
+        "(-6).",
         default="latest",
     ),
     flag("exclude-internal-topics", "Leave out internal topics."),
@@ -113,9 +114,7 @@ def _parse_rule(text: str) -> Filter:
     lower = int(only or first or 0)
     upper = int(only) + 1 if only else int(end) if end else None
     return lambda topic, index: (
-        pattern.fullmatch(topic) is not None
-        and index >= lower
-        and (upper is None or index < upper)
+        pattern.fullmatch(topic) is not None and index >= lower and (upper is None or index < upper)
     )
 
 

@@ -44,9 +44,7 @@ async def delete_groups(cluster: Cluster, group_ids: Sequence[str]) -> None:
     print("\nError: Deletion of some consumer groups failed:")
     for group_id, failure in failures.items():
         if failure is not None:
-            print(
-                f"* Group '{group_id}' could not be deleted due to: {failure.qualified}"
-            )
+            print(f"* Group '{group_id}' could not be deleted due to: {failure.qualified}")
     if deleted:
         print(f"\nThese consumer groups were deleted successfully: {', '.join(deleted)}")
 

@@ -71,7 +71,12 @@ async def list_groups(
         _ask_until_loaded(cluster, broker.node_id, request, at_least) for broker in brokers
     )
     return [
-        GroupListing(each.group_id, each.protocol_type, each.group_state, _TYPES.get(each.group_type.lower(), ""))
+        GroupListing(
+            each.group_id,
+            each.protocol_type,
+            each.group_state,
+            _TYPES.get(each.group_type.lower(), ""),
+        )
         for answer in answers
         for each in answer.groups
     ]
@@ -206,7 +211,9 @@ def _assigned(data: bytes) -> list[Partition]:
     if not data:
         return []
     assignment = decode_assignment(data)
-    return [(each.topic, index) for each in assignment.assigned_partitions for index in each.partitions]
+    return [
+        (each.topic, index) for each in assignment.assigned_partitions for index in each.partitions
+    ]
 
 
 class Committed(NamedTuple):
@@ -217,9 +224,7 @@ class Committed(NamedTuple):
     metadata: str
 
 
-async def committed_offsets(
-    cluster: Cluster, group_id: str
-) -> dict[Partition, Committed]:
+async def committed_offsets(cluster: Cluster, group_id: str) -> dict[Partition, Committed]:
     """All offsets a group has committed."""
     from ottla.wire.api.k09_offset_fetch import GroupToLookUp, OffsetFetchRequest
 
@@ -251,9 +256,7 @@ async def committed_offsets(
     }
 
 
-async def commit_offsets(
-    cluster: Cluster, group_id: str, offsets: Mapping[Partition, int]
-) -> None:
+async def commit_offsets(cluster: Cluster, group_id: str, offsets: Mapping[Partition, int]) -> None:
     """Commit offsets for a group without members.
 
     Raises:
@@ -268,9 +271,7 @@ async def commit_offsets(
     topics: dict[str, list[PartitionToCommit]] = defaultdict(list)
     for (topic, index), offset in offsets.items():
         topics[topic].append(
-            PartitionToCommit(
-                partition_index=index, committed_offset=offset, committed_metadata=""
-            )
+            PartitionToCommit(partition_index=index, committed_offset=offset, committed_metadata="")
         )
     request = OffsetCommitRequest(
         group_id=group_id,

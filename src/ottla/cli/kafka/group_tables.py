@@ -51,16 +51,15 @@ def offset_rows(
     end_offsets: Mapping[Partition, int],
 ) -> list[OffsetRow]:
     """Partitions by member, those with most partitions first, then what nobody is assigned."""
-    rows = []
+    rows: list[OffsetRow] = []
     assigned: set[Partition] = set()
     for member in sorted(group.members, key=lambda each: -len(each.assigned)):
         assigned |= set(member.assigned)
-        for partition in sorted(member.assigned):
-            rows.append(_row(partition, committed, end_offsets, member))
+        rows += [
+            _row(partition, committed, end_offsets, member) for partition in sorted(member.assigned)
+        ]
     rest = sorted(set(committed) - assigned)
     return rows + [_row(partition, committed, end_offsets, None) for partition in rest]
-
-
 
 
 def _row(

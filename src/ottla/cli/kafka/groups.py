@@ -70,7 +70,7 @@ async def _list(cluster: Cluster, options: Options) -> None:
     rows = [("GROUP", "TYPE", "PROTOCOL")]
     rows += [(each.group_id, each.type or "Unknown", each.protocol_type) for each in groups]
     for group_id, kind, protocol in rows:
-        print(f"{group_id:<{width}} {kind:<20} {protocol:<20}")
+        print(f"{group_id:<{width}} {kind:<{width}} {protocol:<{width}}")
 
 
 TOOL = Tool("Lists groups of all kinds.", OPTIONS, run)

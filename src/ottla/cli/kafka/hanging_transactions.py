@@ -129,9 +129,7 @@ async def _partitions_of(cluster: Cluster, transactional_id: str) -> frozenset[P
     if described.error_code == ErrorCode.TRANSACTIONAL_ID_NOT_FOUND:
         return frozenset()
     check(described.error_code)
-    return frozenset(
-        (each.topic, index) for each in described.topics for index in each.partitions
-    )
+    return frozenset((each.topic, index) for each in described.topics for index in each.partitions)
 
 
 async def abort(

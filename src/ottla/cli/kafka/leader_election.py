@@ -21,7 +21,11 @@ OPTIONS = (
     value("bootstrap-server", "host:port", "The brokers to connect to first. Required."),
     value("command-config", "file", "Properties for the connection."),
     value("admin.config", "file", "As --command-config, its older name."),
-    value("path-to-json-file", "file", 'Partitions: {"partitions": [{"topic": "foo", "partition": 1}]}'),
+    value(
+        "path-to-json-file",
+        "file",
+        'Partitions: {"partitions": [{"topic": "foo", "partition": 1}]}',
+    ),
     value("topic", "topic", "A topic of which to elect one partition's leader."),
     integer("partition", "number", "Which partition of --topic."),
     flag("all-topic-partitions", "All partitions that need it."),
@@ -47,7 +51,9 @@ def run(options: Options) -> int:
         raise ToolFailure(failure.message) from None
     config = "admin.config" if options.has("admin.config") else "command-config"
     ask_cluster(
-        settings(options, config), lambda cluster: _elect(cluster, kind, partitions), timeout_ms=30_000
+        settings(options, config),
+        lambda cluster: _elect(cluster, kind, partitions),
+        timeout_ms=30_000,
     )
     return 0
 

@@ -22,9 +22,7 @@ Replica = tuple[Partition, int]
 """A partition and the broker its replica is on."""
 
 
-async def start_moves(
-    cluster: Cluster, wanted: Mapping[Replica, str], timeout_ms: int
-) -> None:
+async def start_moves(cluster: Cluster, wanted: Mapping[Replica, str], timeout_ms: int) -> None:
     """Begin to move replicas into directories; those of new replicas once the broker has them.
 
     Raises:

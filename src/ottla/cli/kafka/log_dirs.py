@@ -30,7 +30,9 @@ def run(options: Options) -> int:
     try:
         brokers = {int(number) for number in options.text("broker-list").split(",") if number}
     except ValueError:
-        raise ToolFailure(f"--broker-list is no list of ids: {options.text('broker-list')}") from None
+        raise ToolFailure(
+            f"--broker-list is no list of ids: {options.text('broker-list')}"
+        ) from None
     ask_cluster(settings(options), lambda cluster: _describe(cluster, brokers, topics))
     return 0
 

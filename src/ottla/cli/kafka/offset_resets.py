@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from ottla.cli.kafka.partition_offsets import Partition
 
@@ -53,7 +53,8 @@ def parse_datetime(text: str) -> int:
         reason = "is not YYYY-MM-DDThh:mm:ss.sss" if "T" in text else _NO_T
         raise ValueError(f"java.text.ParseException: Error parsing timestamp. It {reason}")
     *parts, seconds, fraction, zone = found.groups()
-    moment = datetime(*map(int, parts), int(seconds or 0), tzinfo=timezone.utc)  # type: ignore[misc]
+    year, month, day, hour, minute = map(int, parts)
+    moment = datetime(year, month, day, hour, minute, int(seconds or 0), tzinfo=UTC)
     millis = int((fraction or "0").ljust(3, "0")[:3])
     return int(moment.timestamp()) * 1_000 + millis - _zone_ms(zone)
 

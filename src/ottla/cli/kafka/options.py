@@ -218,7 +218,8 @@ def _fits(option: Option, text: str) -> bool:
 
 
 def _check_required(declared: Sequence[Option], given: dict[str, list[str | None]]) -> None:
-    missing = [option.name for option in declared if option.is_required and option.name not in given]
+    required = [option.name for option in declared if option.is_required]
+    missing = [name for name in required if name not in given]
     if missing and "help" not in given and "version" not in given:
         raise OptionError(f"Missing required option(s) [{', '.join(missing)}]")
 

@@ -61,10 +61,9 @@ async def _quotas(
     components = []
     for kind, name in found.pairs:
         match = _ANY if name is None else _OF_DEFAULT if name == DEFAULT else _EXACT
+        exact = name if match == _EXACT else None
         components.append(
-            FilterComponent(
-                entity_type=_ENTITY_TYPES[kind], match_type=match, match=name if match == _EXACT else None
-            )
+            FilterComponent(entity_type=_ENTITY_TYPES[kind], match_type=match, match=exact)
         )
     request = DescribeClientQuotasRequest(components=components, strict=True)
     answer = await cluster.ask(request)
@@ -142,8 +141,8 @@ def _check(found: Entities, added: Mapping[str, str], deleted: Sequence[str]) ->
             )
         if any(key in QUOTAS for key in keys):
             raise ValueError(
-                f"Cannot alter both quota and SCRAM credential configs simultaneously for '{USERS}' "
-                "using --bootstrap-server."
+                "Cannot alter both quota and SCRAM credential configs simultaneously for "
+                f"'{USERS}' using --bootstrap-server."
             )
 
 
@@ -162,14 +161,16 @@ async def _alter_quotas(
         QuotaChange,
     )
 
+    quotas = await _quotas(cluster, found)
+    known = quotas[0][1] if quotas else {}
+    if strange := [key for key in deleted if key not in known]:
+        raise ValueError(f"Invalid config(s): {','.join(strange)}")
     changes: list[Any] = []
     for key, text in added.items():
         try:
             changes.append(QuotaChange(key=key, value=float(text), remove=False))
         except ValueError:
-            raise ValueError(
-                f"Cannot parse quota configuration value for {key}: {text}"
-            ) from None
+            raise ValueError(f"Cannot parse quota configuration value for {key}: {text}") from None
     changes += [QuotaChange(key=key, value=0.0, remove=True) for key in deleted]
     entity = [
         EntityPart(entity_type=_ENTITY_TYPES[kind], entity_name=name or None)

@@ -139,9 +139,7 @@ def _ids(brokers: Iterable[int]) -> str:
     return ",".join(map(str, brokers))
 
 
-async def _current(
-    cluster: Cluster, topics: Collection[str]
-) -> Assignment:
+async def _current(cluster: Cluster, topics: Collection[str]) -> Assignment:
     """Where all partitions of topics lie; raises ``KafkaFailure`` for a topic that is missing."""
     found: Assignment = {}
     for topic in (await metadata(cluster, sorted(set(topics)))).topics:

@@ -121,9 +121,7 @@ def format_plan(
             "topic": topic,
             "partition": index,
             "replicas": list(replicas),
-            "log_dirs": [
-                known.get(((topic, index), broker), ANY_DIRECTORY) for broker in replicas
-            ],
+            "log_dirs": [known.get(((topic, index), broker), ANY_DIRECTORY) for broker in replicas],
         }
         for (topic, index), replicas in sorted(assignment.items())
     ]

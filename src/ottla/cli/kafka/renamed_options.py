@@ -5,9 +5,7 @@ from __future__ import annotations
 from ottla.cli.kafka.failures import UsageError
 from ottla.cli.kafka.options import Options
 
-WARNING = (
-    "{}--{} is deprecated and will be removed in a future version. Use --{} instead."
-)
+WARNING = "{}--{} is deprecated and will be removed in a future version. Use --{} instead."
 
 
 def given_name(

@@ -27,7 +27,11 @@ def worded_as_kafkas(message: str) -> str:
     if found := _UNKNOWN.fullmatch(message):
         return f"unrecognized arguments: '{found[1]}'"
     if found := _NO_NUMBER.fullmatch(message):
-        return f"argument {found[1]}: could not convert '{found[2]}' to Integer (For input string: \"{found[2]}\")"
+        text = found[2]
+        return (
+            f"argument {found[1]}: could not convert '{text}' to Integer "
+            f'(For input string: "{text}")'
+        )
     if found := _CHOICES.fullmatch(message):
         return found[1]
     return message

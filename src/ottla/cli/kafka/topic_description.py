@@ -23,7 +23,7 @@ class Setting(NamedTuple):
 class PartitionView(NamedTuple):
     """A partition; ``eligible`` and ``last_known`` are None where the broker doesn't tell."""
 
-    index: int
+    number: int
     leader: int
     replicas: Sequence[int]
     in_sync: Sequence[int]
@@ -100,14 +100,14 @@ def describe_topic(
     values = {setting.name: setting.value for setting in settings}
     min_in_sync = int(values.get("min.insync.replicas") or 1)
     for partition in topic.partitions:
-        move = moves.get((topic.name, partition.index))
+        move = moves.get((topic.name, partition.number))
         if chosen.has(partition, move, min_in_sync):
             yield _partition_line(topic.name, partition, move)
 
 
 def _topic_line(topic: TopicView, own: Iterable[Setting], moves: Moves) -> str:
     first = topic.partitions[0]
-    factor = replication_factor(first, moves.get((topic.name, first.index)))
+    factor = replication_factor(first, moves.get((topic.name, first.number)))
     parts = [f"Topic: {topic.name}"]
     if topic.topic_id != ZERO:
         parts.append(f"TopicId: {format_uuid(topic.topic_id)}")
@@ -124,7 +124,7 @@ def _shown(value: str | None) -> str:
 def _partition_line(topic: str, partition: PartitionView, move: Move | None) -> str:
     parts = [
         f"\tTopic: {topic}",
-        f"Partition: {partition.index}",
+        f"Partition: {partition.number}",
         f"Leader: {partition.leader if partition.leader >= 0 else 'none'}",
         f"Replicas: {_ids(partition.replicas)}",
         f"Isr: {_ids(partition.in_sync)}",

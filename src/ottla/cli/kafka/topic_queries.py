@@ -22,9 +22,7 @@ async def metadata(
 ) -> MetadataResponse:
     """What a broker knows of the cluster: all topics unless some are named."""
     named = None if topics is None else [NamedTopic(name=name) for name in topics]
-    request = MetadataRequest(
-        topics=[] if only_brokers else named, allow_auto_topic_creation=False
-    )
+    request = MetadataRequest(topics=[] if only_brokers else named, allow_auto_topic_creation=False)
     answer: MetadataResponse = await cluster.ask(request)
     return answer
 
@@ -104,9 +102,7 @@ async def _describe_in_pages(
         if cursor is None:
             break
         wanted = [each for each in wanted if each.name >= cursor.topic_name]
-    return [
-        TopicView(name, *found[name]) for name in topics
-    ]
+    return [TopicView(name, *found[name]) for name in topics]
 
 
 async def describe_configs(cluster: Cluster, topics: Sequence[str]) -> dict[str, list[Setting]]:
@@ -137,12 +133,10 @@ async def list_reassignments(
     wanted = None
     if topics is not None:
         wanted = [
-            TopicToInspect(name=each.name, partition_indexes=[p.index for p in each.partitions])
+            TopicToInspect(name=each.name, partition_indexes=[p.number for p in each.partitions])
             for each in topics
         ]
-    request = ListPartitionReassignmentsRequest(
-        topics=wanted, timeout_ms=int(cluster.timeout_ms)
-    )
+    request = ListPartitionReassignmentsRequest(topics=wanted, timeout_ms=int(cluster.timeout_ms))
     try:
         answer = await cluster.ask(request, CONTROLLER)
         check(answer.error_code, answer.error_message)

@@ -208,9 +208,7 @@ def plan_topic(options: Options) -> TopicToCreate:
     configs = parse_configs(options.values("config"))
     replicas, partitions = options.number("replication-factor"), options.number("partitions")
     if replicas is not None and not 1 <= replicas <= MOST_REPLICAS:
-        raise ValueError(
-            f"The replication factor must be between 1 and {MOST_REPLICAS} inclusive"
-        )
+        raise ValueError(f"The replication factor must be between 1 and {MOST_REPLICAS} inclusive")
     if partitions is not None and partitions < 1:
         raise ValueError("The partitions must be greater than 0")
     return TopicToCreate(
@@ -265,7 +263,7 @@ async def _alter(cluster: Cluster, options: Options) -> None:
     growing = [
         TopicToGrow(
             name=name,
-            count=options.number("partitions"),
+            count=options.number("partitions") or 0,
             assignments=[
                 NewPartitionAssignment(broker_ids=brokers) for brokers in assignment[counts[name] :]
             ]

@@ -62,7 +62,7 @@ def _build() -> Parser:
         default=DEFAULT_TIMEOUT_MINUTES,
         help="Minutes after which an open transaction is looked at.",
     )
-    force = add("forceTerminateTransaction", "End the transaction of an id by fencing its producer.")
+    force = add("forceTerminateTransaction", "End an id's transaction by fencing its producer.")
     force.add_argument("--transactionalId", required=True)
     return parser
 

@@ -1,0 +1,189 @@
+"""Java's command-line tools and ours: the same words, the same cluster, the same outcome.
+
+``invocations/*.txt`` hold command lines in the order they run, Java's tool first. ``$S`` stands for
+``--bootstrap-server HOST:PORT``, ``$B`` for the address alone, ``$DIR`` for a directory with the
+files below, ``@`` for a suffix of each side's own, and what follows ``<<<`` is standard input.
+:class:`~ottla.testing.kafka_tools.Comparison` says what may differ.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from ottla.testing.kafka_tools import Comparison, JavaTools, Outcome, options_shown, run_ours
+
+pytestmark = pytest.mark.jvm
+
+INVOCATIONS = sorted((pathlib.Path(__file__).parent / "invocations").glob("*.txt"))
+SUFFIXES = ("-j0", "-p0")  # of Java's side and ours
+PARTITION = {"topic": "data", "partition": 0}
+FILES = {
+    "plan.csv": "data,0,3\ndata,2,4\n",
+    "conf.properties": "# comment\nretention.ms = 1234000\nsegment.bytes:2097152\n",
+    "dr.json": {"partitions": [{"topic": "other", "partition": 0, "offset": 1}], "version": 1},
+    "dr3.json": {"partitions": [{"topic": "other", "partition": 0, "offset": 100}]},
+    "dup.json": {"partitions": [PARTITION | {"offset": 1}] * 2, "version": 1},
+    "empty.json": {},
+    "topics.json": {"topics": [{"topic": "data"}], "version": 1},
+    "notopic.json": {"topics": [{"topic": "nope"}], "version": 1},
+    "re.json": {"partitions": [PARTITION | {"replicas": [1], "log_dirs": ["any"]}]},
+    "re9.json": {"partitions": [PARTITION | {"replicas": [9]}]},
+    "redup.json": {"partitions": [PARTITION | {"replicas": [1, 1]}]},
+    "renope.json": {"partitions": [{"topic": "nope", "partition": 0, "replicas": [1]}]},
+}
+
+
+@pytest.fixture(scope="module")
+def java() -> Iterator[JavaTools]:
+    with JavaTools() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def comparison(java: JavaTools) -> Comparison:
+    return Comparison(java)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    directory = tmp_path_factory.mktemp("files")
+    for name, content in FILES.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (directory / name).write_text(text)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(new_target: Callable[[dict[str, str]], Iterator[str]]) -> Iterator[str]:
+    """A broker with two topics, groups of both protocols, with a member and without."""
+    with new_target({}) as broker:  # type: ignore[attr-defined]
+        servers = broker.bootstrap_servers
+        produce(servers)
+        stop = threading.Event()
+        members = [
+            threading.Thread(target=consume, args=(servers, kind, f"{use}-{kind}", stop))
+            for kind in ("classic", "consumer")
+            for use in ("g", "idle")
+        ]
+        for member in members:
+            member.start()
+        wait_for_groups(servers)
+        yield servers
+        stop.set()
+        for member in members:
+            member.join()
+
+
+def produce(servers: str) -> None:
+    admin = AdminClient({"bootstrap.servers": servers})
+    topics = [NewTopic("data", 3, 1), NewTopic("other", 1, 1)]
+    for created in admin.create_topics(topics).values():
+        created.result()
+    producer = Producer({"bootstrap.servers": servers})
+    an_hour_ago_ms = int(time.time() * 1000) - 3_600_000
+    for number in range(30):
+        producer.produce(
+            "data", f"v{number}", partition=number % 3, timestamp=an_hour_ago_ms + number * 1000
+        )
+    producer.produce("other", "x", partition=0)
+    producer.flush()
+
+
+def consume(servers: str, protocol: str, group: str, stop: threading.Event) -> None:
+    """Read all there is and commit most of it; members of "idle" groups leave at once."""
+    settings = {
+        "bootstrap.servers": servers,
+        "group.id": group,
+        "client.id": f"cli-{protocol}",
+        "group.protocol": protocol,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+    }
+    consumer = Consumer(settings)
+    consumer.subscribe(["data"])
+    count = 0
+    while not stop.is_set() and not (group.startswith("idle") and count == 30):
+        message = consumer.poll(0.1)
+        if message is not None and message.error() is None:
+            count += 1
+            if count == 25:
+                consumer.commit(asynchronous=False)
+    consumer.close()
+
+
+def wait_for_groups(servers: str) -> None:
+    """Until two groups are stable and two empty, with offsets."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    wanted = {"g-classic": "STABLE", "g-consumer": "STABLE"}
+    wanted |= {"idle-classic": "EMPTY", "idle-consumer": "EMPTY"}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        listed = admin.list_consumer_groups().result().valid
+        if {group.group_id: group.state.name for group in listed} == wanted:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the groups are not as they should be")
+
+
+def lines_of(path: pathlib.Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+class Invocation:
+    """One line of a file, on one side."""
+
+    def __init__(self, line: str, server: str, files: pathlib.Path, suffix: str) -> None:
+        command, _, text = line.partition(" <<< ")
+        command = command.replace("$S", f"--bootstrap-server {server}")
+        command = command.replace("$B", server).replace("$DIR", str(files))
+        self.name, *self.words = shlex.split(command.replace("@", suffix))
+        self.stdin = text.encode().decode("unicode_escape").encode()
+
+    @property
+    def shows_help(self) -> bool:
+        return not self.words or "--help" in self.words
+
+
+def without_sides(outcome: Outcome) -> Outcome:
+    """As if both sides had the same names."""
+    stdout, stderr = outcome.stdout, outcome.stderr
+    for suffix in SUFFIXES:
+        stdout, stderr = stdout.replace(suffix, "@"), stderr.replace(suffix, "@")
+    return Outcome(outcome.status, stdout, stderr)
+
+
+def differences(
+    line: str, server: str, files: pathlib.Path, java: JavaTools, comparison: Comparison
+) -> list[str]:
+    theirs, own = (Invocation(line, server, files, suffix) for suffix in SUFFIXES)
+    of_java = without_sides(java.run(theirs.name, theirs.words, theirs.stdin))
+    of_ours = without_sides(run_ours(own.name, own.words, own.stdin))
+    if not own.shows_help:
+        return comparison.differences(of_java, of_ours)
+    one, other = (options_shown(each.stdout + each.stderr) for each in (of_java, of_ours))
+    return [f"options: {sorted(one ^ other)}"] if one != other else []
+
+
+@pytest.mark.parametrize("path", INVOCATIONS, ids=lambda path: path.stem)
+def test_our_tools_do_as_javas_do(
+    path: pathlib.Path, server: str, files: pathlib.Path, java: JavaTools, comparison: Comparison
+) -> None:
+    found = []
+    for line in lines_of(path):
+        if difference := differences(line, server, files, java, comparison):
+            found += [line, *(f"    {each}" for each in difference)]
+    assert not found, "\n".join(found)
+
+
+def test_there_are_many_of_them() -> None:
+    assert sum(len(lines_of(path)) for path in INVOCATIONS) >= 150
