@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -277,6 +278,50 @@ async def test_who_has_less_time_than_the_socket_leaves_the_connection_alone(
     broker.handlers[LIST_GROUPS] = lambda *_: groups("in time")
     assert await list_groups(engine, 1) == ["in time"]
     assert len(broker.connections) == 1
+
+
+@simulated
+async def test_requests_may_time_out_without_costing_the_connection(world: World) -> None:
+    broker = await world.broker()
+    late: list[tuple[BrokerConnection, Asked]] = []
+    broker.handlers[LIST_GROUPS] = lambda *asked: late.append(asked)
+    engine = world.engine(socket_timeout_ms=1000, socket_max_fails=0)
+    await engine.wait_connected(5000)
+    told: list[ListGroupsResponse | KafkaError] = []
+    for _ in range(2):
+        engine.send(
+            1, ListGroupsRequest(), ListGroupsResponse, told.append, version=3, timeout_ms=1000
+        )
+    await asyncio.sleep(5)
+    assert told == [KafkaError._TIMED_OUT] * 2
+    for connection, asked in late:
+        connection.answer(asked, groups("late"))
+    broker.handlers[LIST_GROUPS] = lambda *_: groups("in time")
+    assert await list_groups(engine, 1) == ["in time"]
+    assert len(told) == 2
+    assert len(broker.connections) == 1
+
+
+@simulated
+async def test_what_is_said_is_logged_if_wanted(world: World) -> None:
+    await world.broker()
+    records: list[logging.LogRecord] = []
+    logger = logging.Logger("mine")
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    logger.addHandler(Handler())
+    engine = world.engine(debug="protocol", logger=logger)
+    await engine.wait_connected(5000)
+    texts = [record.getMessage() for record in records if record.levelno == logging.DEBUG]
+    assert texts[0].startswith(f"SEND [{engine.name}] kafka:9092/bootstrap: Sent ApiVersions v4 (")
+    assert texts[1].startswith(f"RECV [{engine.name}] kafka:9092/bootstrap: Received ApiVersions")
+    quiet = world.engine(logger=logger)
+    records.clear()
+    await quiet.wait_connected(5000)
+    assert records == []
 
 
 @simulated

@@ -22,6 +22,7 @@ from selectors import SelectorKey
 
 cdef extern from "_native_io.h" nogil:
     const int OTTLA_HAS_SELECTOR
+    const int OTTLA_READ
     const int OTTLA_MOST_EVENTS
     const int OTTLA_MOST_BUFFERS
     ctypedef struct ottla_event:
@@ -84,6 +85,8 @@ cdef class NativeSelector:
         self.wake_fd = ottla_wake_open()
         if self._selector < 0 or self.wake_fd < 0:
             raise OSError(errno.ENOSYS, "no selector")
+        # Watched from the start, whether or not anybody wants to be told.
+        self._control(_ADD, self.wake_fd, OTTLA_READ)
 
     def __dealloc__(self):
         if self._selector >= 0 or self.wake_fd >= 0:
@@ -95,14 +98,15 @@ cdef class NativeSelector:
         if fd in self._keys:
             raise KeyError(f"{fileobj!r} (FD {fd}) is already registered")
         key = SelectorKey(fileobj, fd, events, data)
-        self._control(_ADD, fd, events)
+        if fd != self.wake_fd:
+            self._control(_ADD, fd, events)
         self._keys[fd] = key
         return key
 
     def modify(self, fileobj, int events, data=None):
         """Watch it for something else."""
         key = self.get_key(fileobj)
-        if events != key.events:
+        if events != key.events and key.fd != self.wake_fd:
             self._control(_MODIFY, key.fd, events)
         key = key._replace(events=events, data=data)
         self._keys[key.fd] = key
@@ -112,8 +116,9 @@ cdef class NativeSelector:
         """Watch it no more."""
         key = self.get_key(fileobj)
         del self._keys[key.fd]
-        # One that was closed already is not watched any more.
-        ottla_control(self._selector, _REMOVE, key.fd, 0)
+        if key.fd != self.wake_fd:
+            # One that was closed already is not watched any more.
+            ottla_control(self._selector, _REMOVE, key.fd, 0)
         return key
 
     def get_key(self, fileobj):

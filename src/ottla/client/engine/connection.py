@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from ottla.client.core.statistics import Window
 from ottla.client.engine.failures import lost_failure
+from ottla.client.engine.runtime import Runtime
 from ottla.client.errors import KafkaError
 from ottla.wire.apis import API_VERSIONS, APIS
 from ottla.wire.declare import Buffer
@@ -31,6 +32,7 @@ _RECEIVE_BUFFER_BYTES: Final = 64 * 1024
 _HIGH_WATER_BYTES: Final = 2 * 1024 * 1024
 _LOW_WATER_BYTES: Final = 512 * 1024
 _MAX_CORRELATION_ID: Final = 0x7FFFFFFF
+_NEVER_MS: Final = float("inf")
 
 
 class ConnectionOwner(Protocol):
@@ -65,18 +67,20 @@ class Traffic:
 class _Request:
     """A request that waits for its answer."""
 
-    __slots__ = ("correlation_id", "deadline_ms", "is_flexible", "on_reply", "sent_ms")
+    __slots__ = ("api_key", "correlation_id", "deadline_ms", "on_reply", "sent_ms", "version")
 
     def __init__(
         self,
+        api_key: int,
+        version: int,
         correlation_id: int,
-        is_flexible: bool,
         on_reply: OnReply,
         sent_ms: float,
         deadline_ms: float,
     ) -> None:
+        self.api_key = api_key
+        self.version = version
         self.correlation_id = correlation_id
-        self.is_flexible = is_flexible
         self.on_reply = on_reply
         self.sent_ms = sent_ms
         self.deadline_ms = deadline_ms
@@ -88,33 +92,27 @@ class Connection(asyncio.BufferedProtocol):
     Args:
         owner: told of the connection's end.
         name: the broker's name in error texts.
-        client_id: what the requests' headers say.
-        max_frame_bytes: the largest answer accepted (``receive.message.max.bytes``).
-        now_ms: the time.
-        call_at: calls back at a time.
+        runtime: the time, the log, and what the configuration says.
         traffic: counts what goes over it.
     """
 
     def __init__(
-        self,
-        owner: ConnectionOwner,
-        name: str,
-        client_id: str,
-        max_frame_bytes: int,
-        now_ms: Callable[[], float],
-        call_at: Callable[[float, Callable[[], object]], asyncio.TimerHandle],
-        traffic: Traffic,
+        self, owner: ConnectionOwner, name: str, runtime: Runtime, traffic: Traffic
     ) -> None:
+        configuration = runtime.configuration
         self.owner = owner
         self.name = name
         self.traffic = traffic
         self.is_full = False
-        self.made_ms = now_ms()
-        self._loop = asyncio.get_running_loop()
-        self._now_ms = now_ms
-        self._call_at = call_at
-        self._max_frame_bytes = max_frame_bytes
-        encoded_id = client_id.encode()
+        self.made_ms = runtime.now_ms()
+        self._loop = runtime.loop
+        self._now_ms = runtime.now_ms
+        self._call_at = runtime.call_at
+        self._log = runtime.log if runtime.log.debugs("protocol") else None
+        self._max_frame_bytes = configuration.receive_message_max_bytes
+        self._most_timeouts = configuration.socket_max_fails
+        self._timeouts = 0
+        encoded_id = configuration.client_id.encode()
         self._plain_id = struct.pack(">h", len(encoded_id)) + encoded_id
         self._flexible_id = self._plain_id + _NO_TAGS
         self._transport: asyncio.Transport | None = None
@@ -124,7 +122,7 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: deque[_Request] = deque()
         self._held: list[tuple[int, int, Sequence[Buffer], OnReply, float, bool]] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_ms = float("inf")
+        self._timer_ms = _NEVER_MS
         # What was received and not yet understood lies in _buffer[_start:_end], unless an answer
         # is received into a buffer of its own, which is full up to _large_end.
         self._buffer = bytearray(_RECEIVE_BUFFER_BYTES)
@@ -210,19 +208,14 @@ class Connection(asyncio.BufferedProtocol):
         if has_answer:
             deadline_ms = now_ms + timeout_ms
             self._waiting.append(
-                _Request(
-                    correlation_id,
-                    # ApiVersions answers in the oldest header, for its asker knows no versions yet.
-                    is_flexible and api_key != API_VERSIONS,
-                    on_reply,
-                    now_ms,
-                    deadline_ms,
-                )
+                _Request(api_key, version, correlation_id, on_reply, now_ms, deadline_ms)
             )
             if deadline_ms < self._timer_ms:
                 self._set_timer(deadline_ms)
         else:
             self._loop.call_soon(on_reply, memoryview(b""))
+        if self._log is not None:
+            self._trace("SEND", "Sent", api_key, version, correlation_id, size_bytes)
         transport.writelines((header, *body))
 
     def close(self, error: KafkaError) -> None:
@@ -337,7 +330,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         request = self._waiting[0]
         position = _CORRELATION_BYTES
-        if request.is_flexible:
+        # ApiVersions answers with the oldest header, for its asker knows no versions yet.
+        if request.api_key != API_VERSIONS and APIS[request.api_key].is_flexible(request.version):
             try:
                 position = _after_tags(frame, position)
             except ProtocolError as error:
@@ -345,9 +339,23 @@ class Connection(asyncio.BufferedProtocol):
                 return
         self._waiting.popleft()
         self._answer_count += 1
+        self._timeouts = 0
+        if self._log is not None:
+            number, version = request.correlation_id, request.version
+            self._trace("RECV", "Received", request.api_key, version, number, len(frame))
         if traffic.measures_round_trips:
             traffic.round_trips_us.add((now_ms - request.sent_ms) * 1000)
         self._tell(request.on_reply, frame[position:])
+
+    def _trace(
+        self, facility: str, verb: str, api_key: int, version: int, correlation_id: int, size: int
+    ) -> None:
+        assert self._log is not None
+        text = (
+            f"{self.name}: {verb} {APIS[api_key].name} v{version} "
+            f"({size} bytes, CorrId {correlation_id})"
+        )
+        self._log.debug("protocol", facility, text)
 
     def _refuse_size(self, size_bytes: int) -> None:
         self._fail_on_answer(
@@ -378,30 +386,44 @@ class Connection(asyncio.BufferedProtocol):
 
     def _check_deadlines(self) -> None:
         self._timer = None
-        self._timer_ms = float("inf")
+        self._timer_ms = _NEVER_MS
         if not self._waiting or self._error is not None:
             return
         now_ms = self._now_ms()
         # Answers come in order: when one is overdue, those after it are stuck behind it.
         overdue = [each for each in self._waiting if each.deadline_ms <= now_ms]
         if not overdue:
-            self._set_timer(min(each.deadline_ms for each in self._waiting))
+            self._watch_deadlines()
             return
         self.traffic.timed_out += len(overdue)
+        self._timeouts += len(overdue)
         late_ms = now_ms - overdue[0].sent_ms
         error = KafkaError(
             KafkaError._TIMED_OUT, f"{self.name}: no answer in {late_ms:.0f}ms to a request"
         )
-        self._waiting = deque(each for each in self._waiting if each.deadline_ms > now_ms)
         for request in overdue:
-            self._tell(request.on_reply, error)
-        self.close(
-            KafkaError(
-                KafkaError._TRANSPORT,
-                f"{self.name}: {len(overdue)} request(s) timed out: disconnect "
-                f"(after {now_ms - self.made_ms:.0f}ms)",
+            # It keeps its place: its answer may still come, before those of later ones.
+            on_reply, request.on_reply = request.on_reply, _ignore
+            request.deadline_ms = _NEVER_MS
+            self._tell(on_reply, error)
+        if 0 < self._most_timeouts <= self._timeouts:
+            text = (
+                f"{self.name}: {self._timeouts} request(s) timed out: disconnect "
+                f"(after {now_ms - self.made_ms:.0f}ms)"
             )
-        )
+            self.close(KafkaError(KafkaError._TRANSPORT, text))
+        else:
+            self._watch_deadlines()
+
+    def _watch_deadlines(self) -> None:
+        """Look again when the next of them is due; answers that nobody waits for have none."""
+        next_ms = min((each.deadline_ms for each in self._waiting), default=_NEVER_MS)
+        if next_ms < _NEVER_MS and self._error is None:
+            self._set_timer(next_ms)
+
+
+def _ignore(_: Reply) -> None:
+    """What nobody waits for any more."""
 
 
 def _after_tags(frame: memoryview, position: int) -> int:

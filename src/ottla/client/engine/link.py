@@ -209,11 +209,13 @@ class Link:
         idle_ms = self._runtime.now_ms() - max(
             self.traffic.last_sent_ms, self.traffic.last_received_ms, connection.made_ms
         )
-        was_idle = error.code() == KafkaError._TRANSPORT and idle_ms >= _QUIET_IDLE_MS
+        is_quiet = error.code() == KafkaError._TRANSPORT and (
+            idle_ms >= _QUIET_IDLE_MS or not self._runtime.configuration.log_connection_close
+        )
         # One connection lost is no reason to wait; one that keeps being lost is.
         if self._runtime.now_ms() - self.state_since_ms < self.backoff_floor_ms:
             self.backoff.failed(self._runtime.now_ms(), self._runtime.randomness())
-        self._down(error, is_alarming=not was_idle)
+        self._down(error, is_alarming=not is_quiet)
 
     @property
     def backoff_floor_ms(self) -> float:
@@ -276,16 +278,7 @@ class Link:
             self._owner.link_up(self, greeting)
 
     def _make(self) -> Connection:
-        configuration = self._runtime.configuration
-        return Connection(
-            self,
-            self.name,
-            configuration.client_id,
-            configuration.receive_message_max_bytes,
-            self._runtime.now_ms,
-            self._runtime.call_at,
-            self.traffic,
-        )
+        return Connection(self, self.name, self._runtime, self.traffic)
 
     def _failed(self, connection: Connection | None, error: KafkaError, began_ms: float) -> None:
         now_ms = self._runtime.now_ms()

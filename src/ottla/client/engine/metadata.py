@@ -50,6 +50,7 @@ class MetadataKeeper:
         self._soon: asyncio.Handle | None = None
         self._updated: asyncio.Future[None] | None = None
         self._is_closed = False
+        links.alarm_listeners.append(self._broker_lost)
 
     # Who wants to know what
 
@@ -76,6 +77,11 @@ class MetadataKeeper:
         """What is known is out of date."""
         self._refresh.request()
         self.plan_soon()
+
+    def _broker_lost(self, link: Link, _: KafkaError) -> None:
+        # What it led is led by others as soon as the cluster misses it.
+        if link.broker_id in self.view.brokers and not self._is_closed:
+            self.request()
 
     def is_given_up(self, topic: str) -> bool:
         """Whether the topic has been missing for too long."""
