@@ -370,7 +370,8 @@ class Producing:
             transaction_timeout_ms=self.configuration.transaction_timeout_ms,
         )
         try:
-            while self.sender.needs_identity and self.fatal_error is None:
+            # A wait may swallow the cancellation that closing brings, so closing is looked at too.
+            while not (self.engine.is_closed or self.fatal_error) and self.sender.needs_identity:
                 error = await self._try_to_get_identity(request)
                 if error is None:
                     self._identity_backoff.succeeded()
