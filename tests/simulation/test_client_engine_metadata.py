@@ -140,6 +140,26 @@ async def test_a_topic_that_does_not_come_is_given_up(world: World) -> None:
     assert len(broker.asked_for(METADATA)) == asked
 
 
+@simulated
+async def test_who_leads_instead_of_a_broker_that_is_gone_is_asked_at_once(world: World) -> None:
+    first, second = await world.broker(), await world.broker(Address("second", 9092), 2)
+    for broker in (first, second):
+        broker.brokers = {1: Address("kafka", 9092), 2: Address("second", 9092)}
+        broker.handlers[METADATA] = describes((1, 5))
+    engine = world.engine("kafka:9092,second:9092")
+    engine.want("t")
+    await engine.metadata_updated(5000)
+    engine.connect(1)
+    await asyncio.sleep(1)
+    await first.stop()
+    await asyncio.sleep(3)
+    # The others elect a leader when they have missed the old one for a while.
+    second.handlers[METADATA] = describes((2, 6))
+    engine.connect(1)
+    await asyncio.sleep(3)
+    assert engine.cluster.topics["t"].partitions[0].leader_id == 2
+
+
 # Coordinators
 
 

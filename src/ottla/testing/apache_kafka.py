@@ -168,6 +168,7 @@ class ApacheKafka:
         heap: the JVM's heap, start size and limit, as for ``-Xmx``.
         jvm_flags: by default those of Kafka's own start script.
         start_timeout_seconds: how long formatting and starting may take.
+        controller_port: where its controller listens; by default any free port.
     """
 
     def __init__(
@@ -178,6 +179,7 @@ class ApacheKafka:
         heap: str = "1g",
         jvm_flags: Sequence[str] = PRODUCTION_FLAGS,
         start_timeout_seconds: float = 60,
+        controller_port: int | None = None,
     ) -> None:
         self._owns_directory = directory is None
         self.directory = directory or pathlib.Path(tempfile.mkdtemp(prefix="apache-kafka-"))
@@ -186,7 +188,7 @@ class ApacheKafka:
         self.host = "127.0.0.1"
         self.port = free_port()
         self.cluster_id = random_cluster_id()
-        self._controller_port = free_port()
+        self._controller_port = controller_port or free_port()
         self._settings = dict(settings or {})
         self._jvm_flags = [f"-Xms{heap}", f"-Xmx{heap}", *jvm_flags]
         self._start_timeout_seconds = start_timeout_seconds
