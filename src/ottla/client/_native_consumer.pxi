@@ -12,6 +12,8 @@ cdef class ConsumerBase:
 
     def poll(self, timeout=-1):
         cdef Message message
+        if waiting_engines > 0:
+            give_way()
         if self._cursor is not None and not self._has_news and timeout is not None:
             message = self._cursor._next()
             if message is not None:

@@ -16,6 +16,11 @@ cdef class _ReadableBatch:
     cdef int64_t next_offset
 
 
+# How many messages are made before an engine that waits for the GIL gets it.
+cdef enum:
+    _MESSAGES_PER_TURN = 256
+
+
 cdef enum:
     SOUND = 0
     BAD_HEADER = 1
@@ -111,6 +116,8 @@ cdef class MessageCursor:
         cdef list messages = []
         cdef Message message
         while len(messages) < limit:
+            if len(messages) % _MESSAGES_PER_TURN == 0 and waiting_engines > 0:
+                give_way()
             message = self._next()
             if message is None:
                 break
