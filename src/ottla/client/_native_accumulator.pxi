@@ -225,6 +225,9 @@ cdef class Accumulator:
             )
             if with_callback:
                 made._callbacks = []
+            if batch is not None:
+                # The next one will be as large: growing step by step would copy it.
+                made._grow(batch._capacity_bytes // 4)
             if queue.open is not batch:
                 continue
             if batch is not None:
