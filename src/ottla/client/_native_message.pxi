@@ -6,7 +6,7 @@ cdef enum:
     LOG_APPEND_TIME = 2
 
 
-@cython.freelist(256)
+@cython.freelist(1024)
 cdef class Message:
     """One consumed or produced message, or what happened instead of it: see ``error()``."""
 
