@@ -50,7 +50,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Apache Kafka's Java clients: one scenario after the other.
+ * Apache Kafka's Java clients, transactions and share groups aside.
  */
 public final class ClientScenarios extends Scenarios {
     private ClientScenarios(String bootstrap) {
