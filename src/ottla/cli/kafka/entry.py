@@ -23,6 +23,7 @@ TOOLS: Final = {
     "kafka-console-producer": "console_producer",
     "kafka-consumer-groups": "consumer_groups",
     "kafka-delete-records": "delete_records",
+    "kafka-dump-log": "dump_log",
     "kafka-features": "features",
     "kafka-get-offsets": "get_offsets",
     "kafka-groups": "groups",
