@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import pathlib
 import random
@@ -13,6 +14,7 @@ import pytest
 
 from ottla.broker.replies import SENDFILE_BYTES, FileSender
 from ottla.broker.socket_room import SocketRoom
+from ottla.log.health import DirectoryHealth
 from ottla.log.reading import LogSlice
 from ottla.log.segment import Segment
 from ottla.ports.disk import SystemDisk
@@ -134,3 +136,36 @@ def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
             sender.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("number", "is_the_disk"), [(errno.EIO, True), (errno.EPIPE, False), (errno.ECONNRESET, False)]
+)
+def test_sending_tells_a_failing_disk_from_a_peer_that_is_gone(
+    number: int,
+    is_the_disk: bool,
+    segment: Segment,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    health = DirectoryHealth(str(tmp_path))
+    part = LogSlice(segment, 0, SENDFILE_BYTES, 0)
+    part.health = health
+    monkeypatch.setattr(os, "sendfile", fail)
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            transport = PlainTransport(ours)
+            sender = FileSender(transport, SocketRoom(), lambda: None)  # type: ignore[arg-type]
+            sender.send([b"header", part])
+            assert transport.was_aborted
+            sender.close()
+
+    asyncio.run(main())
+    part.release()
+    segment.retire()
+    assert (health.failure is not None) is is_the_disk
