@@ -3,7 +3,7 @@
 Everything lands under ``.cache/peers`` (ignored by git), nothing of it is ever committed:
 
 * ``kafka-<version>/libs``: Apache Kafka's jars, broker and command-line tools, by Maven;
-* ``node/node_modules/kafkajs``: the JavaScript client, by npm;
+* ``node/node_modules``: kafkajs, the JavaScript client, and pyright, a type checker, by npm;
 * ``java-classes``: the Java programs of ``tests/conformance/java``, compiled by javac.
 
 A tool that is missing, or a download that fails, is reported and skipped: the tests that need it
@@ -27,7 +27,7 @@ KAFKA_LIBS = PEERS / f"kafka-{KAFKA_VERSION}" / "libs"
 JAVA_SOURCES = ROOT / "tests" / "conformance" / "java"
 JAVA_CLASSES = PEERS / "java-classes"
 NODE_DIRECTORY = PEERS / "node"
-NODE_PACKAGES = {"kafkajs": "2.2.4"}
+NODE_PACKAGES = {"kafkajs": "2.2.4", "pyright": "1.1.414"}
 # Group, artifact, version. The log4j binding is in Kafka's tarball, but not in its Maven pom.
 JARS = (
     ("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
@@ -166,19 +166,19 @@ def move_into(fresh: pathlib.Path, directory: pathlib.Path) -> None:
 
 
 def fetch_node() -> None:
-    """The JavaScript client."""
+    """The JavaScript client, and the type checker."""
     manifest = json.dumps({"private": True, "dependencies": NODE_PACKAGES}, indent=2)
     fingerprint = fingerprint_of(manifest.encode())
     if is_complete(NODE_DIRECTORY, fingerprint):
         return
     if tool := missing("node", "npm"):
-        say(f"kafkajs: no {tool} here, its tests will be skipped")
+        say(f"kafkajs, pyright: no {tool} here, their tests will be skipped")
         return
     NODE_DIRECTORY.mkdir(parents=True, exist_ok=True)
     (NODE_DIRECTORY / "package.json").write_text(manifest)
-    say(f"kafkajs {NODE_PACKAGES['kafkajs']}: fetching")
+    say(f"{', '.join(f'{name} {version}' for name, version in NODE_PACKAGES.items())}: fetching")
     command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"]
-    if run("kafkajs", command, NODE_DIRECTORY):
+    if run("kafkajs and pyright", command, NODE_DIRECTORY):
         (NODE_DIRECTORY / STAMP).write_text(fingerprint)
 
 

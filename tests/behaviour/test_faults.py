@@ -74,7 +74,8 @@ def test_a_broker_killed_while_producing(own_broker: OwnBroker, kills: int) -> N
     for _ in range(kills):
         enough = len(delivered.values) + 200
         while len(delivered.values) < enough:
-            producer.produce("t", b"%d" % number, on_delivery=delivered)
+            # The queue is full long before the broker is back.
+            producer.produce("t", b"%d" % number, on_delivery=delivered, timeout=30)
             number += 1
             producer.poll(0)
         broker.kill()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, SupportsIndex, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, cast
 
 from ottla.client.arguments import int32, int64
 from ottla.client.errors import KafkaError
 from ottla.client.values import OFFSET_INVALID
 
-K = TypeVar("K")
-V = TypeVar("V")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # A plain ``Message`` is what comes without deserializers (PEP 696).
+    K = TypeVar("K", default=bytes)
+    V = TypeVar("V", default=bytes)
+else:
+    from typing import TypeVar
+
+    K = TypeVar("K")
+    V = TypeVar("V")
 Headers = list[tuple[str, bytes | None]]
 
 
