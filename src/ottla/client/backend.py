@@ -16,8 +16,14 @@ if TYPE_CHECKING or os.environ.get("OTTLA_PURE_PYTHON") == "1":
 else:
     try:
         from ottla.client import _native as active
-    except ImportError:
+    except ImportError as error:
+        import logging
+
         from ottla.client import _reference as active
+
+        logging.getLogger("ottla").warning(
+            "the native accelerator can't be used (%s): the client works, but far slower", error
+        )
 
 if active.NAME == "native":
     from ottla.client._native_io import give_way_to_engines as give_way_to_engines

@@ -132,7 +132,7 @@ class Producer(active.ProducerBase):
             Exception: what a callback raised, after all others were called.
         """
         self.give_way()
-        if timeout == 0 and self._reports.is_empty and not self._is_closed:
+        if timeout == 0 and self._reports.is_empty and not self._is_unusable:
             return 0
         seconds = _seconds(timeout)
         self._check_open()
@@ -360,6 +360,10 @@ class Producer(active.ProducerBase):
         thread = self.__dict__.get("_thread")
         if thread is not None:
             thread.stop(0)
+
+    @property
+    def _is_unusable(self) -> bool:
+        return self._is_closed or self._thread.is_forked
 
     def _check_open(self) -> None:
         if self._is_closed:
