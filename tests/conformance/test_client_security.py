@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
+import uvloop
 
 from ottla.client.configuration.build import configure_admin
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.targets import ANY, Lane
+from ottla.client.engine.thread import EngineThread
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.testing.apache_kafka import QUICK_START_FLAGS, ApacheKafka, free_port
 from ottla.testing.certificates import Authority, Identity
@@ -115,21 +117,20 @@ def _create_scram_user(kafka: ApacheKafka) -> None:
             future.result(30)
 
 
-def reach(servers: str, settings: Mapping[str, Any], timeout_ms: float = TIMEOUT_MS) -> Engine:
-    """Connect and ask for metadata; the engine is closed again."""
+def reach(servers: str, settings: Mapping[str, Any], timeout_ms: float = TIMEOUT_MS) -> None:
+    """Connect on a thread of its own, as the sync clients do, and ask for metadata."""
+    configuration = configure_admin(({"bootstrap.servers": servers, **settings},), {})
+    thread = EngineThread(lambda: Engine(configuration, "admin"))
+    try:
+        thread.run(_use(thread.engine, timeout_ms))
+    finally:
+        thread.stop()
 
-    async def run() -> Engine:
-        engine = Engine(configure_admin(({"bootstrap.servers": servers, **settings},), {}), "admin")
-        engine.start()
-        try:
-            await engine.wait_connected(timeout_ms)
-            answer = await engine.ask(ANY, MetadataRequest(topics=[]), MetadataResponse)
-            assert [each.node_id for each in answer.brokers] == [1]
-        finally:
-            await engine.close()
-        return engine
 
-    return asyncio.run(run())
+async def _use(engine: Engine, timeout_ms: float = TIMEOUT_MS) -> None:
+    await engine.wait_connected(timeout_ms)
+    answer = await engine.ask(ANY, MetadataRequest(topics=[]), MetadataResponse)
+    assert [each.node_id for each in answer.brokers] == [1]
 
 
 def failure(servers: str, settings: Mapping[str, Any], timeout_ms: float = 1500) -> KafkaError:
@@ -159,6 +160,23 @@ def test_the_certificate_of_a_known_authority_is_accepted(
 ) -> None:
     reach(kafka.tls, tls)
     reach(kafka.tls, {"security.protocol": "ssl", "ssl.ca.pem": kafka.authority.certificate_pem})
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_tls_on_the_users_own_loop(
+    kafka: SecureKafka, tls: dict[str, Any], new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def run() -> None:
+        configuration = configure_admin(({"bootstrap.servers": kafka.tls, **tls},), {})
+        engine = Engine(configuration, "admin")
+        engine.start()
+        try:
+            await _use(engine)
+        finally:
+            await engine.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
 
 
 def test_that_of_an_unknown_one_is_refused_unless_nobody_looks(kafka: SecureKafka) -> None:

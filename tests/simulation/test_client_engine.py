@@ -401,3 +401,18 @@ async def test_a_callback_that_raises_stops_nothing(world: World) -> None:
     await engine.wait_connected(5000)
     await asyncio.sleep(5)
     assert len(told) >= 4
+
+
+@simulated
+async def test_a_listener_that_greets_and_then_hangs_up_on_every_request(world: World) -> None:
+    """So does one that wants SASL from a client that has none configured."""
+    broker = await world.broker()
+
+    def hang_up(connection: BrokerConnection, _: Asked) -> None:
+        connection.close()
+
+    broker.handlers[METADATA] = hang_up
+    engine = world.engine()
+    error = await failure(engine.wait_connected(5000))
+    assert error == KafkaError._TRANSPORT
+    assert "security.protocol" in error.str()

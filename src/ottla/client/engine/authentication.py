@@ -37,7 +37,7 @@ _RENEW_FROM, _RENEW_UNTIL = 0.85, 0.95
 
 
 class Authenticator:
-    """Authenticates connections as the configuration says; does nothing where no SASL is used.
+    """Authenticates connections as the configuration says.
 
     Raises:
         KafkaException: ``_INVALID_ARG``: the mechanism is not available.
@@ -49,9 +49,8 @@ class Authenticator:
         self._tokens = tokens
         self._username = configuration.sasl_username or ""
         self._password = configuration.sasl_password or ""
-        self._is_used = configuration.security_protocol.startswith("sasl")
         self._mechanism = configuration.sasl_mechanism
-        self._gssapi = _gssapi(configuration) if self._is_used else None
+        self._gssapi = _gssapi(configuration)
 
     def set_credentials(self, username: str, password: str) -> None:
         """Use these from the next authentication on."""
@@ -63,9 +62,8 @@ class Authenticator:
         Raises:
             KafkaException: ``_AUTHENTICATION``, or the connection was lost.
         """
-        if self._is_used:
-            lifetime_ms = await self._converse(link, connection, versions)
-            self._renew_in_time(link, connection, versions, lifetime_ms)
+        lifetime_ms = await self._converse(link, connection, versions)
+        self._renew_in_time(link, connection, versions, lifetime_ms)
 
     def _renew_in_time(
         self, link: Link, connection: Connection, versions: BrokerVersions, lifetime_ms: int

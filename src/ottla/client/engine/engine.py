@@ -12,7 +12,6 @@ from ottla.client.core.coordinators import Key
 from ottla.client.core.versions import BrokerVersions
 from ottla.client.engine.addresses import parse_servers
 from ottla.client.engine.alarms import Alarms
-from ottla.client.engine.authentication import Authenticator
 from ottla.client.engine.coordination import Coordinators
 from ottla.client.engine.dialer import Dialer, NetDialer, SystemDialer
 from ottla.client.engine.link import Link
@@ -21,9 +20,7 @@ from ottla.client.engine.log import WARNING, ClientLog, instance_name
 from ottla.client.engine.metadata import MetadataKeeper
 from ottla.client.engine.requests import call, decode, encode
 from ottla.client.engine.runtime import CallUser, ClientType, Runtime
-from ottla.client.engine.statistics import Statistics
 from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, Lane, Target
-from ottla.client.engine.tokens import TokenSource
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import ThrottleEvent
 from ottla.ports.clock import Clock
@@ -31,8 +28,12 @@ from ottla.ports.entropy import Entropy
 from ottla.ports.net import Net
 from ottla.wire.declare import Buffer, Message
 
+# What only some clients need is imported by those who use it: TLS, SASL, statistics.
 if TYPE_CHECKING:
     import ssl
+
+    from ottla.client.engine.authentication import Authenticator
+    from ottla.client.engine.statistics import Statistics
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -88,9 +89,15 @@ class Engine:
         self._dialer: Dialer = (
             SystemDialer(configuration, _tls(configuration)) if net is None else NetDialer(net)
         )
-        self._authenticator = Authenticator(self._runtime, TokenSource(self._runtime))
+        self._authenticator = _authenticator(self._runtime)
         servers = parse_servers(configuration.bootstrap_servers or "")
-        self._links = Links(self._runtime, self._dialer, self._authenticator, self.cluster, servers)
+        self._links = Links(
+            self._runtime,
+            self._dialer,
+            self._authenticator or _no_authentication,
+            self.cluster,
+            servers,
+        )
         self._metadata = MetadataKeeper(
             self._runtime,
             self._links,
@@ -99,15 +106,22 @@ class Engine:
         )
         self._coordinators = Coordinators(self._runtime, self._links)
         self._alarms = Alarms(self._runtime, self._links)
-        self._statistics = Statistics(
-            self._runtime, self._links, self.cluster, self.name, client_type, self.statistics
-        )
+        self._statistics = self._wanted_statistics(client_type)
         self._is_closed = False
         for warning in configuration.warnings:
             log.write(WARNING, "CONFWARN", warning)
         if not servers:
             text = "No `bootstrap.servers` configured: client will not be able to connect to Kafka"
             log.write(WARNING, "CONFWARN", text)
+
+    def _wanted_statistics(self, client_type: ClientType) -> Statistics | None:
+        if not self._runtime.wants_statistics:
+            return None
+        from ottla.client.engine.statistics import Statistics
+
+        return Statistics(
+            self._runtime, self._links, self.cluster, self.name, client_type, self.statistics
+        )
 
     # Life
 
@@ -125,14 +139,16 @@ class Engine:
                 servers.append(server)
         self._links.set_servers(servers)
         self._metadata.plan_soon()
-        self._statistics.start()
+        if self._statistics is not None:
+            self._statistics.start()
 
     async def close(self) -> None:
         """Close the connections; requests under way fail with ``_DESTROY``. May be called again."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._statistics.stop()
+        if self._statistics is not None:
+            self._statistics.stop()
         self._metadata.close()
         self._links.close()
         await self._runtime.cancel_tasks()
@@ -441,7 +457,8 @@ class Engine:
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Use these from the next authentication on; open connections stay as they are."""
-        self._authenticator.set_credentials(username, password)
+        if self._authenticator is not None:
+            self._authenticator.set_credentials(username, password)
 
     # Telling the user
 
@@ -464,7 +481,19 @@ class Engine:
 def _tls(configuration: Configuration) -> ssl.SSLContext | None:
     if configuration.security_protocol not in ("ssl", "sasl_ssl"):
         return None
-    # Imported only by those who use it.
     from ottla.client.engine.tls import tls_context
 
     return tls_context(configuration)
+
+
+def _authenticator(runtime: Runtime) -> Authenticator | None:
+    if not runtime.configuration.security_protocol.startswith("sasl"):
+        return None
+    from ottla.client.engine.authentication import Authenticator
+    from ottla.client.engine.tokens import TokenSource
+
+    return Authenticator(runtime, TokenSource(runtime))
+
+
+async def _no_authentication(*_: object) -> None:
+    """Connections without SASL are let in as they are."""

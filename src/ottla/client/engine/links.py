@@ -51,6 +51,7 @@ class Links:
         # Where FindCoordinator said that brokers are which Metadata has not named yet.
         self._told: dict[int, Address] = {}
         self._features_epoch = -1
+        self._failure_before_metadata: KafkaError | None = None
         self._changed: asyncio.Future[None] | None = None
         self._is_closed = False
         self.set_servers(servers)
@@ -173,7 +174,7 @@ class Links:
         """Why brokers can't be reached: what the newest failure said."""
         failed = [link for link in self._links.values() if link.error and not link.is_up]
         if not failed:
-            return None
+            return self._failure_before_metadata
         return max(failed, key=lambda link: link.state_since_ms).error
 
     def _change(self) -> asyncio.Future[None]:
@@ -201,6 +202,9 @@ class Links:
 
     def link_down(self, link: Link, error: KafkaError, *, is_alarming: bool) -> None:
         self._tell(link, error)
+        if not self._cluster.brokers:
+            # A listener may accept every connection and hang up on every request.
+            self._failure_before_metadata = error
         if is_alarming:
             for listener in self.alarm_listeners:
                 listener(link, error)
@@ -217,6 +221,7 @@ class Links:
 
     def metadata_changed(self) -> None:
         """The brokers may be others, or elsewhere."""
+        self._failure_before_metadata = None
         for link in list(self._links.values()):
             if link.broker_id < 0:
                 self._retire(link)

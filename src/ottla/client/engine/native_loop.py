@@ -196,6 +196,10 @@ class SocketTransport(asyncio.Transport):
     def abort(self) -> None:
         self._break_off(None)
 
+    # What asyncio's TLS calls when it has failed.
+    def _force_close(self, error: Exception | None) -> None:
+        self._break_off(error)
+
     def _break_off(self, error: Exception | None) -> None:
         if self._fd < 0:
             return
