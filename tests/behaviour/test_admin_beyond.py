@@ -17,6 +17,7 @@ import pytest
 from ottla import (
     AdminClient,
     Consumer,
+    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Producer,
@@ -217,6 +218,30 @@ def test_epochs_of_consumer_groups(admin: AdminClient, topic: str, bootstrap: st
     assert member.subscribed_topics == [topic]
     assert member.is_classic is False
     consumer.close()
+
+
+def test_offsets_of_many_groups(admin: AdminClient, topic: str) -> None:
+    groups, partition = [unique("group"), unique("group")], TopicPartition(topic, 0)
+    for number, group in enumerate(groups):
+        change = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, number)])
+        admin.alter_consumer_group_offsets([change])[group].result(20)
+    futures = admin.list_group_offsets({groups[0]: None, groups[1]: [partition]})
+    listed = [futures[group].result(20).topic_partitions for group in groups]
+    assert [(p.topic, p.offset) for found in listed for p in found or ()] == [
+        (topic, 0),
+        (topic, 1),
+    ]
+    described = admin.describe_classic_groups([groups[0], unique("group")])
+    states = [future.result(20).state for future in described.values()]
+    assert states == ["Empty", "Dead"]
+
+
+def test_offsets_of_tiered_storage(admin: AdminClient, topic: str) -> None:
+    partition = TopicPartition(topic, 0)
+    local = admin.list_offsets({partition: OffsetSpec.earliest_local()})
+    assert [each.offset for each in (f.result(20) for f in local.values())] == [0]
+    tiered = admin.list_offsets({partition: OffsetSpec.latest_tiered()})
+    assert [each.offset for each in (f.result(20) for f in tiered.values())] == [-1]
 
 
 def test_share_groups(admin: AdminClient, topic: str) -> None:

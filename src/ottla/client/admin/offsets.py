@@ -8,8 +8,8 @@ from typing import ClassVar
 class OffsetSpec:
     """Which offset of a partition is meant.
 
-    Made by :meth:`earliest`, :meth:`latest`, :meth:`max_timestamp` and :meth:`for_timestamp`, or
-    from the number that ListOffsets uses.
+    Made by :meth:`earliest`, :meth:`latest`, :meth:`max_timestamp`, :meth:`for_timestamp` and the
+    methods about tiered storage, or from the number that ListOffsets uses.
     """
 
     _instances: ClassVar[dict[int, OffsetSpec]] = {}
@@ -34,6 +34,21 @@ class OffsetSpec:
     def max_timestamp(cls) -> OffsetSpec:
         """The offset of the record with the largest timestamp."""
         return cls._instances[MaxTimestampSpec._value]
+
+    @classmethod
+    def earliest_local(cls) -> OffsetSpec:
+        """The first offset on the broker's own disks (KIP-405)."""
+        return cls._instances[EarliestLocalSpec._value]
+
+    @classmethod
+    def latest_tiered(cls) -> OffsetSpec:
+        """The last offset in tiered storage (KIP-1005)."""
+        return cls._instances[LatestTieredSpec._value]
+
+    @classmethod
+    def earliest_pending_upload(cls) -> OffsetSpec:
+        """The first offset that is not yet in tiered storage (KIP-1023)."""
+        return cls._instances[EarliestPendingUploadSpec._value]
 
     @classmethod
     def for_timestamp(cls, timestamp: int) -> OffsetSpec:
@@ -79,9 +94,25 @@ class MaxTimestampSpec(_FixedSpec):
     _value = -3
 
 
-OffsetSpec._instances.update(
-    {spec._value: spec for spec in (LatestSpec(), EarliestSpec(), MaxTimestampSpec())}
-)
+class EarliestLocalSpec(_FixedSpec):
+    """The first offset on the broker's own disks."""
+
+    _value = -4
+
+
+class LatestTieredSpec(_FixedSpec):
+    """The last offset in tiered storage."""
+
+    _value = -5
+
+
+class EarliestPendingUploadSpec(_FixedSpec):
+    """The first offset that is not yet in tiered storage."""
+
+    _value = -6
+
+
+OffsetSpec._instances.update({kind._value: kind() for kind in _FixedSpec.__subclasses__()})
 
 
 class ListOffsetsResultInfo:

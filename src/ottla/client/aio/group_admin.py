@@ -9,10 +9,11 @@ from ottla.client.aio.admin_calls import AdminCalls
 from ottla.client.core import admin as core
 
 if TYPE_CHECKING:
+    from ottla.client.admin.clusters import GroupMetadata
     from ottla.client.admin.groups import GroupListing, MemberToRemove
     from ottla.client.admin.share_groups import ShareGroupDescription, SharePartitionOffset
     from ottla.client.admin.streams_groups import StreamsGroupDescription
-    from ottla.client.values import TopicPartition
+    from ottla.client.values import ConsumerGroupTopicPartitions, TopicPartition
 
 
 class GroupAdmin(AdminCalls):
@@ -29,6 +30,30 @@ class GroupAdmin(AdminCalls):
         """List groups of every kind; see :meth:`ottla.AdminClient.list_all_groups`."""
         operation = core.groups.list_all_groups(states, types, protocol_types)
         return await self._one(operation, request_timeout)
+
+    async def describe_classic_groups(
+        self, group_ids: Collection[str], *, request_timeout: float | None = None
+    ) -> dict[str, GroupMetadata]:
+        """Describe groups of the classic protocol, also those of other programs than consumers.
+
+        See :meth:`ottla.AdminClient.describe_classic_groups`.
+        """
+        operation = core.groups.describe_classic_groups(group_ids)
+        return await self._each(operation, request_timeout)
+
+    async def list_group_offsets(
+        self,
+        groups: Mapping[str, Collection[TopicPartition] | None],
+        *,
+        require_stable: bool = False,
+        request_timeout: float | None = None,
+    ) -> dict[str, ConsumerGroupTopicPartitions]:
+        """What any number of groups have committed.
+
+        See :meth:`ottla.AdminClient.list_group_offsets`.
+        """
+        operation = core.group_offsets.list_offsets_of_groups(groups, require_stable=require_stable)
+        return await self._each(operation, request_timeout)
 
     async def remove_group_members(
         self,

@@ -11,10 +11,11 @@ from ottla.client.sync.admin_futures import AdminFutures
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from ottla.client.admin.clusters import GroupMetadata
     from ottla.client.admin.groups import GroupListing, MemberToRemove
     from ottla.client.admin.share_groups import ShareGroupDescription, SharePartitionOffset
     from ottla.client.admin.streams_groups import StreamsGroupDescription
-    from ottla.client.values import TopicPartition
+    from ottla.client.values import ConsumerGroupTopicPartitions, TopicPartition
 
 
 class GroupAdmin(AdminFutures):
@@ -38,6 +39,41 @@ class GroupAdmin(AdminFutures):
         """
         operation = core.groups.list_all_groups(states, types, protocol_types)
         return self._one(operation, request_timeout)
+
+    def describe_classic_groups(
+        self, group_ids: Collection[str], *, request_timeout: float | None = None
+    ) -> dict[str, Future[GroupMetadata]]:
+        """Describe groups of the classic protocol, also those of other programs than consumers.
+
+        Args:
+            group_ids: which; one that does not exist is described as dead.
+            request_timeout: the longest time in seconds until the answer.
+
+        Returns:
+            By id; metadata and assignments of members are undecoded bytes.
+        """
+        operation = core.groups.describe_classic_groups(group_ids)
+        return self._each(group_ids, operation, request_timeout)
+
+    def list_group_offsets(
+        self,
+        groups: Mapping[str, Collection[TopicPartition] | None],
+        *,
+        require_stable: bool = False,
+        request_timeout: float | None = None,
+    ) -> dict[str, Future[ConsumerGroupTopicPartitions]]:
+        """What any number of groups have committed.
+
+        Args:
+            groups: by id the partitions of interest; None: all that the group has offsets of.
+            require_stable: fail for partitions that an open transaction is about to change.
+            request_timeout: the longest time in seconds until the answer.
+
+        Returns:
+            By id.
+        """
+        operation = core.group_offsets.list_offsets_of_groups(groups, require_stable=require_stable)
+        return self._each(groups, operation, request_timeout)
 
     def remove_group_members(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ottla.client.core.admin.call import (
@@ -56,7 +56,7 @@ _FIRST_WITH_GROUPS = 8
 _NO_OFFSET = -1
 
 T = TypeVar("T")
-_Wanted = Mapping[str, list[TopicPartition] | None]
+_Wanted = Mapping[str, Collection[TopicPartition] | None]
 
 
 @deferring_refusals
@@ -74,14 +74,14 @@ def list_consumer_group_offsets(
                 if partition.offset != OFFSET_INVALID:
                     raise ValueError("Element of 'topic_partitions' must not have 'offset' value")
             _refuse_duplicates(group.topic_partitions)
-    return list_offsets_of_groups(request, require_stable=require_stable)
+    wanted = {group.group_id: group.topic_partitions for group in request}
+    return list_offsets_of_groups(wanted, require_stable=require_stable)
 
 
 def list_offsets_of_groups(
-    request: Iterable[ConsumerGroupTopicPartitions], *, require_stable: bool
+    wanted: _Wanted, *, require_stable: bool
 ) -> Operation[Outcomes[str, ConsumerGroupTopicPartitions]]:
-    """The same for any number of groups."""
-    wanted = {group.group_id: group.topic_partitions for group in request}
+    """The same for any number of groups: by id the partitions, None for all."""
 
     def ask(keys: Sequence[str]) -> Callable[[int], Message]:
         return lambda version: _offset_fetch(version, keys, wanted, require_stable)
@@ -192,13 +192,6 @@ def alter_consumer_group_offsets(
                     "Element of 'topic_partitions' must not have negative value for 'offset' field"
                 )
         _refuse_duplicates(partitions)
-    return alter_offsets_of_groups(request)
-
-
-def alter_offsets_of_groups(
-    request: Iterable[ConsumerGroupTopicPartitions],
-) -> Operation[Outcomes[str, ConsumerGroupTopicPartitions]]:
-    """The same for any number of groups."""
     wanted = {group.group_id: group.topic_partitions or [] for group in request}
 
     def ask(keys: Sequence[str]) -> OffsetCommitRequest:

@@ -371,6 +371,16 @@ def list_groups(group: str | None) -> Operation[list[GroupMetadata]]:
     if errors and not listed:
         raise KafkaException(errors[0])
     wanted = [found.group_id for found in listed if group is None or found.group_id == group]
+    groups, failed = split((yield from describe_classic_groups(wanted)))
+    if failed and not groups:
+        raise KafkaException(next(iter(failed.values())))
+    return list(groups.values())
+
+
+def describe_classic_groups(
+    group_ids: Collection[str],
+) -> Operation[Outcomes[str, GroupMetadata]]:
+    """Describe groups of the classic protocol, whatever their protocol type."""
     route = Coordinators()
 
     def request(keys: Sequence[str]) -> DescribeGroupsRequest:
@@ -380,15 +390,11 @@ def list_groups(group: str | None) -> Operation[list[GroupMetadata]]:
         answer: DescribeGroupsResponse, _: Sequence[str]
     ) -> Iterable[tuple[str, GroupMetadata | KafkaError]]:
         for described in answer.groups:
-            yield described.group_id, _group_metadata(described, route.node(described.group_id))
+            group = _group_metadata(described, route.node(described.group_id))
+            yield described.group_id, group
 
-    outcomes = yield from ask_all(
-        Call(wanted, route, request, DescribeGroupsResponse, read, at_most=_LAST_WITH_DEAD_GROUPS)
-    )
-    groups, failed = split(outcomes)
-    if failed and not groups:
-        raise KafkaException(next(iter(failed.values())))
-    return list(groups.values())
+    response = DescribeGroupsResponse
+    return ask_all(Call(group_ids, route, request, response, read, at_most=_LAST_WITH_DEAD_GROUPS))
 
 
 def _group_metadata(described: DescribedGroup, coordinator: Node) -> GroupMetadata:

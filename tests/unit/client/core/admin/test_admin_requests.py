@@ -113,6 +113,7 @@ OPERATIONS: dict[str, Callable[[], Operation[Any]]] = {
     "describe_consumer_groups": lambda: core.groups.describe_consumer_groups(
         ["g"], include_authorized_operations=True
     ),
+    "describe_classic_groups": lambda: core.groups.describe_classic_groups(["g"]),
     "delete_consumer_groups": lambda: core.groups.delete_consumer_groups(["g"]),
     "remove_group_members": lambda: core.group_members.remove_group_members(
         "g", [MemberToRemove("m"), MemberToRemove(None, "i")], "why"
@@ -124,8 +125,7 @@ OPERATIONS: dict[str, Callable[[], Operation[Any]]] = {
         [GROUP], require_stable=True
     ),
     "list all offsets of groups": lambda: core.group_offsets.list_offsets_of_groups(
-        [ConsumerGroupTopicPartitions("g"), ConsumerGroupTopicPartitions("h")],
-        require_stable=False,
+        {"g": None, "h": [PART, OTHER]}, require_stable=False
     ),
     "alter_consumer_group_offsets": lambda: core.group_offsets.alter_consumer_group_offsets(
         [CHANGE]
@@ -138,6 +138,13 @@ OPERATIONS: dict[str, Callable[[], Operation[Any]]] = {
     ),
     "list stable offsets": lambda: core.offsets.list_offsets(
         {PART: LATEST}, isolation_level=COMMITTED, timeout_ms=1
+    ),
+    "list offsets of tiered storage": lambda: core.offsets.list_offsets(
+        {PART: OffsetSpec.earliest_local(), OTHER: OffsetSpec.latest_tiered()},
+        isolation_level=UNCOMMITTED, timeout_ms=1,
+    ),
+    "list the offset to upload": lambda: core.offsets.list_offsets(
+        {PART: OffsetSpec.earliest_pending_upload()}, isolation_level=UNCOMMITTED, timeout_ms=1
     ),
     "delete_records": lambda: core.offsets.delete_records([PART, OTHER], timeout_ms=1),
     "elect_leaders": lambda: core.partitions.elect_leaders(
@@ -285,10 +292,9 @@ def test_what_is_asked_belongs_to_the_answer(name: str) -> None:
 
 def test_every_api_of_clients_that_administers_is_used() -> None:
     used = {call().answer.API_KEY for call in CALLS.values()}
-    # Those of producers and consumers, of brokers among themselves, of connections, and the
-    # classic DescribeGroups, which is asked second.
+    # Those of producers and consumers, of brokers among themselves, of connections, of look-ups.
     others = {
-        0, 1, 11, 12, 14, 15, 17, 23, 24, 25, 26, 28, 36, 68, 71, 72, 76, 78, 79, 83, 84, 85, 86,
+        0, 1, 11, 12, 14, 17, 23, 24, 25, 26, 28, 36, 68, 71, 72, 76, 78, 79, 83, 84, 85, 86,
         87, 88, 10,
     }  # fmt: skip
     assert used | others == set(APIS)
