@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "connect": {"client", "serdes"},
     "streams": {"client", "serdes"},
     "console": {"client"},
-    "kafka_python": {"client"},
+    "kafka_python": {"client", "wire"},
     # Tools speak to any Kafka cluster, through the client and in the protocol's words; what stands
     # in files is read by the rooms that write it. The command line starts things, so it alone may
     # start the broker: see cli/commands/broker.py.

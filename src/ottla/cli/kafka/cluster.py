@@ -6,21 +6,22 @@ features, transactions, share groups), so they ask in the protocol's own terms.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ottla.cli.kafka.errors import KafkaFailure
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.options import Options
 from ottla.cli.kafka.properties import for_our_client, load
-from ottla.client.configuration.build import configure_admin
-from ottla.client.engine.engine import Engine
 from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, KeyType, Target
-from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.apis import declaration
-from ottla.wire.declare import Message
 from ottla.wire.errors import ErrorCode
+
+# Help is to be shown sooner than what asks a cluster is imported.
+if TYPE_CHECKING:
+    from ottla.client.engine.engine import Engine
+    from ottla.client.errors import KafkaError
+    from ottla.wire.declare import Message
 
 Result = TypeVar("Result")
 DEFAULT_TIMEOUT_MS = 60_000
@@ -70,6 +71,8 @@ class Cluster:
             Unreachable: there is no answer in time.
             KafkaFailure: the broker doesn't speak a version that can say this.
         """
+        from ottla.client.errors import KafkaException
+
         if request.API_KEY is None:
             raise TypeError(f"{type(request).__name__} is no request")
         answer = declaration(request.API_KEY)[1]
@@ -121,10 +124,14 @@ class Cluster:
 
     async def pause(self) -> None:
         """Wait a little before asking the same again."""
+        import asyncio
+
         await asyncio.sleep(_RETRY_SECONDS)
 
 
 def _told(error: KafkaError) -> Exception:
+    from ottla.client.errors import KafkaError
+
     if error.code() == KafkaError._UNSUPPORTED_FEATURE:
         return KafkaFailure(ErrorCode.UNSUPPORTED_VERSION, error.str())
     if error.code() > 0:
@@ -158,6 +165,12 @@ def ask_cluster(
     Raises:
         ToolFailure: the configuration is wrong, or no broker can be reached.
     """
+    import asyncio
+
+    from ottla.client.configuration.build import configure_admin
+    from ottla.client.engine.engine import Engine
+    from ottla.client.errors import KafkaException
+
     given = dict(entries)
     timeout_ms = float(given.get("default.api.timeout.ms", timeout_ms))
     given.pop("request.timeout.ms", None)
@@ -191,6 +204,8 @@ def _ignore(*_: object) -> None:
 
 async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:
     """The results of things done at the same time, in the order they were given."""
+    import asyncio
+
     return list(await asyncio.gather(*work))
 
 

@@ -30,6 +30,7 @@ TOOLS: Final = {
     "kafka-leader-election": "leader_election",
     "kafka-log-dirs": "log_dirs",
     "kafka-reassign-partitions": "reassign_partitions",
+    "kafka-storage": "storage",
     "kafka-topics": "topics",
     "kafka-transactions": "transactions",
 }

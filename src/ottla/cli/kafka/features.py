@@ -24,21 +24,26 @@ _UPGRADE, _SAFE_DOWNGRADE, _UNSAFE_DOWNGRADE = 1, 2, 3
 
 def _build() -> Parser:
     parser = Parser(
-        prog="kafka-features", description="Shows and changes feature levels.", is_terse=True
+        prog="kafka-features",
+        description="Shows and changes feature levels.",
+        is_terse=True,
+        help_status=0,
     )
     connection = parser.add_mutually_exclusive_group()
     connection.add_argument("--bootstrap-server", help="The brokers to connect to first.")
     connection.add_argument("--bootstrap-controller", help="The controllers to connect to instead.")
     parser.add_argument("--command-config", help="Properties for the connection.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    describe = subcommand(commands, "describe", "Show the levels in force.", is_terse=True)
+    describe = subcommand(
+        commands, "describe", "Show the levels in force.", is_terse=True, help_status=0
+    )
     describe.add_argument("--node-id", type=int, help="Which broker to ask.")
     for name, text in (
         ("upgrade", "Raise levels."),
         ("downgrade", "Lower levels."),
         ("disable", "Lower levels to zero."),
     ):
-        command = subcommand(commands, name, text, is_terse=True)
+        command = subcommand(commands, name, text, is_terse=True, help_status=0)
         command.add_argument(
             "--feature", action="append", help="name=level; to disable only the name."
         )
@@ -51,11 +56,11 @@ def _build() -> Parser:
             )
         command.add_argument("--dry-run", action="store_true", help="Only check.")
     mapping = subcommand(
-        commands, "version-mapping", "Show the levels of a release.", is_terse=True
+        commands, "version-mapping", "Show the levels of a release.", is_terse=True, help_status=0
     )
     mapping.add_argument("--release-version", help="The release, the newest by default.")
     dependencies = subcommand(
-        commands, "feature-dependencies", "Show what a level needs.", is_terse=True
+        commands, "feature-dependencies", "Show what a level needs.", is_terse=True, help_status=0
     )
     dependencies.add_argument("--feature", action="append", required=True, help="name=level")
     return parser
@@ -66,7 +71,7 @@ def _act(given: argparse.Namespace) -> int:
         print("\n".join(version_mapping(given.release_version)))
         return 0
     if given.command == "feature-dependencies":
-        print("\n".join(describe_dependencies(_parse_level(each) for each in given.feature)))
+        print("\n".join(describe_dependencies(parse_level(each) for each in given.feature)))
         return 0
     server = given.bootstrap_server or given.bootstrap_controller
     if server is None:
@@ -104,7 +109,7 @@ def wanted_levels(given: argparse.Namespace) -> dict[str, int]:
         print(" `metadata` flag is deprecated and may be removed in a future release.")
         levels["metadata.version"] = metadata_level(metadata)
     for text in given.feature or ():
-        name, level = (text, 0) if given.command == "disable" else _parse_level(text)
+        name, level = (text, 0) if given.command == "disable" else parse_level(text)
         if name in levels:
             raise ToolFailure(f"Feature {name} was specified more than once.")
         levels[name] = level
@@ -113,7 +118,8 @@ def wanted_levels(given: argparse.Namespace) -> dict[str, int]:
     return levels
 
 
-def _parse_level(text: str) -> tuple[str, int]:
+def parse_level(text: str) -> tuple[str, int]:
+    """``feature=level``; raises ``ToolFailure``."""
     name, equals, level = text.partition("=")
     if not equals:
         raise ToolFailure(f"Can't parse feature=level string {text}: equals sign not found.")

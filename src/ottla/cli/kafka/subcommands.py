@@ -41,12 +41,14 @@ class Parser(argparse.ArgumentParser):
     """Reads one tool's command line, or that of one of its subcommands.
 
     Args:
-        is_terse: errors are told in one line, without the usage, and help is a success.
+        is_terse: errors are told in one line, without the usage.
+        help_status: the exit code after help, which most of Kafka's tools show as an error.
     """
 
-    def __init__(self, *, is_terse: bool = False, **keywords: Any) -> None:
+    def __init__(self, *, is_terse: bool = False, help_status: int = 1, **keywords: Any) -> None:
         super().__init__(allow_abbrev=False, **keywords)
         self.is_terse = is_terse
+        self.help_status = help_status
 
     def error(self, message: str) -> NoReturn:
         told = worded_as_kafkas(message)
@@ -56,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         raise ToolFailure(f"{self.prog.split()[0]}: error: {told}")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        raise ToolFailure(message or "", status=0 if self.is_terse else 1)
+        raise ToolFailure(message or "", status=self.help_status)
 
 
 class Subcommands:
@@ -77,7 +79,11 @@ class Subcommands:
         return self._act(self._build().parse_args(list(words)))
 
 
-def subcommand(parent: Any, name: str, text: str, *, is_terse: bool) -> Parser:
+def subcommand(
+    parent: Any, name: str, text: str, *, is_terse: bool = False, help_status: int = 1
+) -> Parser:
     """Add a subcommand to what ``add_subparsers`` returned."""
-    made: Parser = parent.add_parser(name, help=text, description=text, is_terse=is_terse)
+    made: Parser = parent.add_parser(
+        name, help=text, description=text, is_terse=is_terse, help_status=help_status
+    )
     return made
