@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ottla import admin as admin
     from ottla import aio as aio
+    from ottla import kafka_python as kafka_python
     from ottla.client.enumerations import AcknowledgeType as AcknowledgeType
     from ottla.client.enumerations import ConsumerGroupState as ConsumerGroupState
     from ottla.client.enumerations import ConsumerGroupType as ConsumerGroupType
@@ -66,7 +67,7 @@ _NAMES_BY_MODULE = {
     ),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
-_SUBMODULES = ("admin", "aio")
+_SUBMODULES = ("admin", "aio", "kafka_python")
 
 if not TYPE_CHECKING:
     # Type checkers go by the imports above; a list that is computed would confuse them.
