@@ -16,6 +16,9 @@ from cpython.buffer cimport (
 )
 from libc.stdint cimport int64_t
 
+cdef extern from "Python.h":
+    object PyByteArray_FromStringAndSize(const char*, Py_ssize_t)
+
 import errno
 import os
 from selectors import SelectorKey
@@ -198,6 +201,11 @@ cdef int _descriptor(fileobj) except -1:
     if fd < 0:
         raise ValueError(f"Invalid file descriptor: {fd}")
     return fd
+
+
+def receive_buffer(Py_ssize_t size) -> bytearray:
+    """Room for so many bytes that will be received: nobody clears it first."""
+    return PyByteArray_FromStringAndSize(NULL, size)
 
 
 def receive(int fd, buffer) -> int:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
+from ottla.client.backend import receive_buffer
 from ottla.client.core.statistics import Window
 from ottla.client.engine.failures import lost_failure
 from ottla.client.engine.runtime import Runtime
@@ -303,7 +304,7 @@ class Connection(asyncio.BufferedProtocol):
             (size_bytes,) = _SIZE.unpack_from(self._buffer, start)
             if _SIZE.size + size_bytes > _RECEIVE_BUFFER_BYTES:
                 self._large_end = end - start - _SIZE.size
-                self._large = memoryview(bytearray(size_bytes))
+                self._large = memoryview(receive_buffer(size_bytes))
                 self._large[: self._large_end] = self._view[start + _SIZE.size : end]
                 self._start = self._end = 0
                 return
