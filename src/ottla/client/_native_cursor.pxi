@@ -126,30 +126,36 @@ cdef class MessageCursor:
 
     # --- the application's thread ---
 
-    cdef Message _next(self):
-        cdef _ReadableBatch batch
+    cdef inline Message _next(self):
         cdef Fields fields
         cdef int64_t offset
+        if not self._next_fields(&fields, &offset):
+            return None
+        return self._message(self._current, offset, &fields)
+
+    cdef bint _next_fields(self, Fields* fields, int64_t* offset) except -1:
+        """The next record for the user, which is one of ``_current``; False at the end."""
+        cdef _ReadableBatch batch
         cdef int reason
         while True:
             batch = self._current
             if batch is None or self._left <= 0:
                 if not self._advance():
-                    return None
+                    return False
                 continue
-            reason = _read_fields(batch.position, batch.end, &fields)
+            reason = _read_fields(batch.position, batch.end, fields)
             if reason != OK:  # walked before: only if somebody changed the buffer since
                 self._left = 0
                 self._fail(invalid_record(reason, 0))
-                return None
+                return False
             self._left -= 1
             batch.position = fields.end
-            offset = batch.header.base_offset + _zigzag32(fields.raw_offset_delta)
-            if offset < self.position:
+            offset[0] = batch.header.base_offset + _zigzag32(fields.raw_offset_delta)
+            if offset[0] < self.position:
                 continue
-            self.consumed = self.position = offset + 1
+            self.consumed = self.position = offset[0] + 1
             self.consumed_epoch = batch.header.partition_leader_epoch
-            return self._message(batch, offset, &fields)
+            return True
 
     cdef inline Message _message(self, _ReadableBatch batch, int64_t offset, Fields* fields):
         cdef Message message = Message.__new__(Message)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ottla.client._reference_accumulator import Accumulator, ProducerBase
 from ottla.client._reference_batch import Deliveries, ProducerBatch
+from ottla.client._reference_columns import RecordColumns
 from ottla.client._reference_consumer import ConsumerBase
 from ottla.client._reference_cursor import MessageCursor
 from ottla.client._reference_message import Message
@@ -21,6 +22,7 @@ __all__ = [
     "MessageCursor",
     "ProducerBase",
     "ProducerBatch",
+    "RecordColumns",
     "consistent",
     "fnv1a",
     "murmur2",

@@ -208,6 +208,14 @@ def first_offsets(messages: Iterable[Message[Any, Any]]) -> dict[Key, Stored]:
     return first
 
 
+def first_of_runs(runs: Iterable[tuple[str, int, int, int]]) -> dict[Key, Stored]:
+    """For each partition the first offset of its runs, of (topic, partition, offset, epoch)."""
+    first: dict[Key, Stored] = {}
+    for topic, number, offset, leader_epoch in runs:
+        first.setdefault((topic, number), Stored(offset, leader_epoch))
+    return first
+
+
 def found_offset(key: Key, found: Outcome) -> TopicPartition:
     """A committed offset, as users get it."""
     return partition_result(

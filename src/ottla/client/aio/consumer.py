@@ -174,11 +174,61 @@ class Consumer:
                     return messages
         except BaseException:
             # Cancelled, or a callback failed: what was taken is read again instead of lost.
-            self._inbox.leave()
             self._consuming.rewind(arguments.first_offsets(messages))
+            self._inbox.leave_void()
             raise
         finally:
             self._end_polling()
+
+    async def consume_arrow(
+        self,
+        num_messages: int = 1_000_000,
+        timeout: float = -1,  # noqa: ASYNC109 - as above
+    ) -> Any:
+        """As :meth:`consume`, as a ``pyarrow.RecordBatch`` and without a Python object per record.
+
+        Its columns are topic, partition, offset, timestamp, key, value and headers (a list of key
+        and value). Ends of partitions are left out.
+
+        Args:
+            num_messages: how many records at most.
+            timeout: how long to wait for all of them, in seconds; -1 for as long as it takes.
+
+        Raises:
+            KafkaException: instead of an error message, when no record came before it.
+            ImportError: pyarrow is not installed (extra ``arrow``).
+        """
+        from ottla.client.arrow import load_pyarrow, record_batch
+
+        load_pyarrow()
+        limit_s = arguments.seconds(timeout)
+        count = arguments.message_count(num_messages)
+        self._check_open()
+        columns = active.RecordColumns()
+        self._begin_polling()
+        try:
+            await self._take_columns(columns, count, self._deadline(limit_s))
+        except BaseException:
+            self._consuming.rewind(arguments.first_of_runs(columns.runs))
+            self._inbox.leave_void()
+            raise
+        finally:
+            self._end_polling()
+        return record_batch(columns)
+
+    async def _take_columns(
+        self, columns: active.RecordColumns, count: int, deadline: float | None
+    ) -> None:
+        while True:
+            await self._serve()
+            error = self._inbox.next_error() or self._inbox.take_columns(columns, count)
+            if error is not None:
+                if columns.count:
+                    self._inbox.put_back_error(error)
+                    return
+                raise KafkaException(error.error())
+            if columns.count == count or columns.is_full or not await self._something(deadline):
+                return
 
     def __aiter__(self) -> Self:
         """The messages, one after the other, without end.
@@ -302,7 +352,6 @@ class Consumer:
         self._consuming.group.unsubscribe()
 
     async def _serve_rebalance(self, event: Rebalance) -> None:
-        self._inbox.leave()
         callback = self._consuming.group.callback_for(event, self._rebalance_callbacks)
         self._has_assigned = False
         try:
@@ -313,6 +362,7 @@ class Consumer:
         finally:
             if not self._has_assigned:
                 self._consuming.carry_out(event)
+                self._inbox.leave_void()
             await self._consuming.group.rebalanced(event)
 
     # Assigning
@@ -324,11 +374,13 @@ class Consumer:
         """
         self._change_assignment("Failed to set assignment")
         self._consuming.assign(arguments.starts(partitions))
+        self._inbox.leave_void()
 
     async def unassign(self) -> None:
         """Read nothing any more."""
         self._change_assignment("Failed to remove assignment")
         self._consuming.unassign()
+        self._inbox.leave_void()
 
     async def incremental_assign(self, partitions: list[TopicPartition], /) -> None:
         """Read these partitions besides those that are read.
@@ -338,6 +390,7 @@ class Consumer:
         """
         self._change_assignment(None)
         self._consuming.incremental_assign(arguments.starts(partitions))
+        self._inbox.leave_void()
 
     async def incremental_unassign(self, partitions: list[TopicPartition], /) -> None:
         """Stop reading these partitions.
@@ -347,13 +400,13 @@ class Consumer:
         """
         self._change_assignment(None)
         self._consuming.unassign(arguments.keys(partitions))
+        self._inbox.leave_void()
 
     def _change_assignment(self, subject: str | None) -> None:
         self._check_open()
         # Also when it fails: then the application is to see to it.
         self._has_assigned = True
         self._calls.check_protocol(subject)
-        self._inbox.leave()
 
     async def assignment(self) -> list[TopicPartition]:
         """The partitions that are read."""
@@ -370,15 +423,15 @@ class Consumer:
         """
         self._check_open()
         start = arguments.start(arguments.topic_partition(partition))
-        self._inbox.leave()
         self._consuming.seek(start)
+        self._inbox.leave_void()
 
     async def pause(self, partitions: list[TopicPartition]) -> None:
         """Hand out nothing more of these partitions until they are resumed."""
         self._check_open()
         keys = arguments.keys(partitions)
-        self._inbox.leave()
         self._consuming.pause(keys)
+        self._inbox.leave_void()
 
     async def resume(self, partitions: list[TopicPartition]) -> None:
         """Go on with partitions that were paused."""
@@ -560,7 +613,6 @@ class Consumer:
         if not self._is_started:
             self._is_closed = True
             return
-        self._inbox.leave()
         failures: list[BaseException] = []
         leaving = asyncio.ensure_future(
             self._consuming.close(self._configuration.socket_timeout_ms)

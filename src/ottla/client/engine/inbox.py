@@ -119,7 +119,7 @@ class Inbox:
                 message = cursor.next()
                 if message is not None:
                     return message
-            self.leave()
+            self._leave()
 
     def take(self, limit: int) -> list[Message[Any, Any]]:
         """At most so many messages without waiting."""
@@ -141,8 +141,43 @@ class Inbox:
             messages.append(message)
         return messages
 
-    def leave(self) -> None:
-        """Done with what is being read: it is at its end, or the position is set elsewhere."""
+    def take_columns(self, columns: active.RecordColumns, limit: int) -> Message[Any, Any] | None:
+        """Have columns hold ``limit`` records, as far as they come without waiting.
+
+        Returns:
+            An error other than the end of a partition, when that came first. The table may be full
+            before it holds so many.
+        """
+        reader = self._reader()
+        while columns.count < limit:
+            cursor = reader._cursor
+            if cursor is None:
+                error = self._open_next()
+                if error is not None and error.error() != KafkaError._PARTITION_EOF:
+                    return error
+                if error is None and self._current is None:
+                    return None
+                continue
+            wanted = limit - columns.count
+            if not self._is_void():
+                taken = columns.extend(cursor, wanted)
+                if taken == wanted or columns.is_full:
+                    return None
+            self._leave()
+        return None
+
+    def put_back_error(self, error: Message[Any, Any]) -> None:
+        """Have the next ``poll`` return this error."""
+        self._errors.appendleft(error)
+
+    def leave_void(self) -> None:
+        """The position of partitions may have been set, or some be taken away: read on only in
+        what is still to be read."""
+        if self._is_void():
+            self._leave()
+
+    def _leave(self) -> None:
+        """Done with what is being read: it is at its end, or void."""
         records, self._current = self._current, None
         self._reader()._cursor = None
         if records is None:

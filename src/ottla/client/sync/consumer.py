@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ottla.client import consumer_arguments as arguments
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_consumer
+from ottla.client.core.consuming.partition import Stored
 from ottla.client.errors import KafkaException
 from ottla.client.message import Message
 from ottla.client.sync.callbacks import CallbackQueue
@@ -128,13 +129,64 @@ class Consumer(active.ConsumerBase):
                     return messages
         except BaseException:
             # A callback failed, or Ctrl-C: what was taken is read again instead of lost.
-            self._give_back(messages)
+            self._give_back(arguments.first_offsets(messages))
             raise
 
-    def _give_back(self, messages: list[Message[Any, Any]]) -> None:
-        if messages:
-            self._inbox.leave()
-            self._call(self._consuming.rewind, arguments.first_offsets(messages))
+    def consume_arrow(self, num_messages: int = 1_000_000, timeout: float = -1) -> Any:
+        """As :meth:`consume`, as a ``pyarrow.RecordBatch`` and without a Python object per record.
+
+        Its columns are topic, partition, offset, timestamp, key, value and headers (a list of key
+        and value). Ends of partitions are left out.
+
+        Args:
+            num_messages: how many records at most.
+            timeout: how long to wait for all of them, in seconds; -1 for as long as it takes.
+
+        Raises:
+            KafkaException: instead of an error message, when no record came before it.
+            ImportError: pyarrow is not installed (extra ``arrow``).
+        """
+        from ottla.client.arrow import load_pyarrow, record_batch
+
+        load_pyarrow()
+        limit_s = arguments.seconds(timeout)
+        count = arguments.message_count(num_messages)
+        columns = active.RecordColumns()
+        with self._lock:
+            self._check_open()
+            self._begin_polling()
+            try:
+                self._take_columns(columns, count, limit_s)
+            except BaseException:
+                self._give_back(arguments.first_of_runs(columns.runs))
+                raise
+            finally:
+                self._end_polling()
+        return record_batch(columns)
+
+    def _take_columns(
+        self, columns: active.RecordColumns, count: int, limit_s: float | None
+    ) -> None:
+        deadline = None if limit_s is None else time.monotonic() + limit_s
+        while True:
+            self._serve()
+            error = self._inbox.next_error() or self._inbox.take_columns(columns, count)
+            if error is not None:
+                if columns.count:
+                    self._inbox.put_back_error(error)
+                    return
+                raise KafkaException(error.error())
+            if columns.count == count or columns.is_full:
+                return
+            left_s = None if deadline is None else deadline - time.monotonic()
+            if (left_s is not None and left_s <= 0) or not self._callbacks.wait(left_s):
+                return
+
+    def _give_back(self, offsets: dict[tuple[str, int], Stored]) -> None:
+        """Read again what was taken and never reached the user."""
+        if offsets:
+            self._call(self._consuming.rewind, offsets)
+            self._inbox.leave_void()
 
     def __iter__(self) -> Iterator[Message[Any, Any]]:
         """The messages, one after the other, without end.
@@ -207,7 +259,6 @@ class Consumer(active.ConsumerBase):
 
     def _serve_rebalance(self, event: Rebalance) -> None:
         """Let the application hear of a change, then see to it that it takes place."""
-        self._inbox.leave()
         callback = self._consuming.group.callback_for(event, self._rebalance_callbacks)
         self._has_assigned = False
         try:
@@ -216,6 +267,7 @@ class Consumer(active.ConsumerBase):
         finally:
             if not self._has_assigned:
                 self._call(self._consuming.carry_out, event)
+                self._inbox.leave_void()
             self._run(self._consuming.group.rebalanced(event))
 
     # Assigning
@@ -259,8 +311,8 @@ class Consumer(active.ConsumerBase):
             # Also when it fails: then the application is to see to it.
             self._has_assigned = True
             self._calls.check_protocol(subject)
-            self._inbox.leave()
             self._call(change, *given)
+            self._inbox.leave_void()
 
     def assignment(self) -> list[TopicPartition]:
         """The partitions that are read."""
@@ -278,16 +330,16 @@ class Consumer(active.ConsumerBase):
         start = arguments.start(arguments.topic_partition(partition))
         with self._lock:
             self._check_open()
-            self._inbox.leave()
             self._call(self._consuming.seek, start)
+            self._inbox.leave_void()
 
     def pause(self, partitions: list[TopicPartition]) -> None:
         """Hand out nothing more of these partitions until they are resumed."""
         keys = arguments.keys(partitions)
         with self._lock:
             self._check_open()
-            self._inbox.leave()
             self._call(self._consuming.pause, keys)
+            self._inbox.leave_void()
 
     def resume(self, partitions: list[TopicPartition]) -> None:
         """Go on with partitions that were paused."""
@@ -452,7 +504,6 @@ class Consumer(active.ConsumerBase):
         with self._lock:
             if self._is_closed:
                 return
-            self._inbox.leave()
             failures = self._serve_until_left()
             self._is_closed = True
             self._thread.stop()
