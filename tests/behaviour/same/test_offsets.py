@@ -102,7 +102,7 @@ def test_on_commit_hears_errors(run: Run) -> None:
     run.call("nothing", consumer.commit)
     run.call("poll", consumer.poll, 0.1)
     run.call("unknown", consumer.commit, offsets=[run.kafka.TopicPartition(topic, 9, 1)])
-    run.serve_until(consumer, lambda: reports, "the report")
+    run.serve_until(consumer, lambda: len(reports) == 2, "the reports")
 
 
 def test_on_commit_may_raise(run: Run) -> None:
