@@ -79,6 +79,10 @@ class RequestFuzzer:
         )
         return FuzzedRequest(key, version, self._damaged(data) if damage else data, damage)
 
+    def message(self, kind: type[Message], version: int) -> Message:
+        """Any message, as its declaration allows it."""
+        return cast("Message", self._struct(kind.SCHEMA, version))
+
     def _damaged(self, data: bytes) -> bytes:
         random = self._random
         body = bytearray(data[_LENGTH_BYTES:])

@@ -1,10 +1,11 @@
-"""Every admin call's request can be said in every version that it may be sent in."""
+"""Every admin call: its request in every version it may be sent in, and any answer to it."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from ottla.client.admin.tokens import KafkaPrincipal
 from ottla.client.admin.topics import NewPartitions, NewTopic
 from ottla.client.admin.transactions import AbortTransactionSpec
 from ottla.client.core import admin as core
-from ottla.client.core.admin.call import Call, Operation
+from ottla.client.core.admin.call import Call, Operation, Progress
 from ottla.client.enumerations import (
     AlterConfigOpType,
     ConsumerGroupState,
@@ -36,7 +37,9 @@ from ottla.client.enumerations import (
     ResourceType,
     ScramMechanism,
 )
+from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import ConsumerGroupTopicPartitions, TopicCollection, TopicPartition
+from ottla.testing.request_fuzz import RequestFuzzer
 from ottla.wire.apis import APIS, declaration
 from ottla.wire.declare import Message
 
@@ -298,3 +301,54 @@ def test_every_api_of_clients_that_administers_is_used() -> None:
         87, 88, 10,
     }  # fmt: skip
     assert used | others == set(APIS)
+
+
+# Answers are about what was asked, or about anything.
+_NAMES = {
+    "name": ["t", "u", "s", "g", "a", "f"], "topic": ["t"], "group_id": ["g", "h", "s"],
+    "transactional_id": ["x"], "key": ["g", "h", "s", "x"], "user": ["u"], "member_id": ["m"],
+    "instance_id": ["i"], "principal": ["User:x"], "feature": ["f"],
+}  # fmt: skip
+_LOSSES = (
+    KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._UNSUPPORTED_FEATURE,
+    KafkaError._BAD_MSG, KafkaError._DESTROY,
+)  # fmt: skip
+
+
+def _play(call: Call[Any, Any], fuzzer: RequestFuzzer, random: Random) -> dict[Any, Any]:
+    """Answer a call at random until it is done, or nobody has patience any more."""
+    progress: Progress[Any, Any] = Progress(call, 100, 1000)
+    now_ms = 0.0
+    for _ in range(20):
+        now_ms = max(now_ms, progress.next_deadline_ms() or 0.0)
+        for ask in progress.plan(now_ms):
+            assert set(ask.keys) <= set(call.keys)
+            assert not set(ask.keys) & set(progress.results)
+            if random.random() < 0.1:
+                error = KafkaError(random.choice(_LOSSES))
+                progress.failed(ask, error, now_ms, random.random())
+            else:
+                newest = APIS[ask.answer.API_KEY or 0].max_version
+                answer = fuzzer.message(ask.answer, newest)
+                progress.answered(ask, answer, now_ms, random.random())
+    if not progress.is_done:
+        progress.give_up()
+    assert progress.is_done
+    assert progress.results.keys() == set(call.keys)
+    return progress.results
+
+
+@pytest.mark.parametrize("name", [*OPERATIONS, *OF_ALL_BROKERS])
+def test_any_answers_lead_to_an_outcome(name: str) -> None:
+    make = OPERATIONS.get(name) or OF_ALL_BROKERS[name]
+    for seed in range(40):
+        random = Random(seed)
+        fuzzer = RequestFuzzer(random, {}, _NAMES)
+        operation, outcomes = make(), None
+        for _ in range(50):
+            try:
+                outcomes = _play(operation.send(outcomes), fuzzer, random)
+            except (StopIteration, KafkaException):
+                break
+        else:
+            raise AssertionError("it goes on and on")
