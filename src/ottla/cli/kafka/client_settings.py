@@ -34,7 +34,7 @@ def config_file(options: Options, name: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def client_failures(options: Options) -> Iterator[None]:
+def client_errors(servers: str) -> Iterator[None]:
     """Turn what a client raises into the end of the tool, told with its cause."""
     from ottla.client.errors import KafkaException
 
@@ -42,12 +42,17 @@ def client_failures(options: Options) -> Iterator[None]:
         yield
     except KafkaException as failure:
         error = failure.args[0]
-        raise ToolFailure(error.str(), _hint(options, error.name())) from None
+        raise ToolFailure(error.str(), _hint(servers, error.name())) from None
     except (TypeError, ValueError) as failure:
         raise ToolFailure(str(failure)) from None
 
 
-def _hint(options: Options, name: str) -> str:
+def client_failures(options: Options) -> contextlib.AbstractContextManager[None]:
+    """As ``client_errors``, for a tool that is told its brokers by ``--bootstrap-server``."""
+    return client_errors(options.text("bootstrap-server"))
+
+
+def _hint(servers: str, name: str) -> str:
     if name in ("_TRANSPORT", "_TIMED_OUT", "_ALL_BROKERS_DOWN", "_RESOLVE"):
-        return f"is a broker listening at {options.text('bootstrap-server')}?"
+        return f"is a broker listening at {servers}?"
     return ""

@@ -22,17 +22,22 @@ TOOLS: Final = {
     "kafka-console-consumer": "console_consumer",
     "kafka-console-producer": "console_producer",
     "kafka-consumer-groups": "consumer_groups",
+    "kafka-consumer-perf-test": "consumer_perf_test",
     "kafka-delete-records": "delete_records",
     "kafka-dump-log": "dump_log",
+    "kafka-e2e-latency": "e2e_latency",
     "kafka-features": "features",
     "kafka-get-offsets": "get_offsets",
     "kafka-groups": "groups",
     "kafka-leader-election": "leader_election",
     "kafka-log-dirs": "log_dirs",
+    "kafka-producer-perf-test": "producer_perf_test",
     "kafka-reassign-partitions": "reassign_partitions",
     "kafka-storage": "storage",
     "kafka-topics": "topics",
     "kafka-transactions": "transactions",
+    "kafka-verifiable-consumer": "verifiable_consumer",
+    "kafka-verifiable-producer": "verifiable_producer",
 }
 """Command -> module beside this one."""
 
