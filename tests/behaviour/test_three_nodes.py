@@ -128,3 +128,46 @@ def test_the_same_with_asyncio(cluster: ApacheCluster) -> None:
 
     asyncio.run(scene())
     received.check(2 * _PER_PHASE)
+
+
+def test_administration_goes_on(cluster: ApacheCluster) -> None:
+    new_topic(cluster, "managed")
+    partitions = [ottla.TopicPartition("managed", number) for number in range(_PARTITIONS)]
+    groups = [f"managed-{number}" for number in range(_PARTITIONS)]
+    settings = {"bootstrap.servers": cluster.bootstrap_servers, **_QUICK}
+    with ottla.AdminClient(settings) as admin:
+        for group in groups:
+            wanted = ottla.ConsumerGroupTopicPartitions(
+                group, [ottla.TopicPartition("managed", 0, 0)]
+            )
+            admin.alter_consumer_group_offsets([wanted])[group].result(60)
+
+        def everything_answers() -> bool:
+            latest = dict.fromkeys(partitions, ottla.admin.OffsetSpec.latest())
+            futures: list[Any] = [
+                *admin.list_offsets(latest).values(),
+                *admin.describe_consumer_groups(groups).values(),
+                *admin.list_group_offsets(dict.fromkeys(groups)).values(),
+                *admin.describe_configs([ottla.admin.ConfigResource("topic", "managed")]).values(),
+            ]
+            for future in futures:
+                future.result(60)
+            listed = admin.list_consumer_groups(request_timeout=10).result(60)
+            found = {group.group_id for group in listed.valid or ()}
+            return not listed.errors and found >= set(groups)
+
+        assert everything_answers()
+        coordinators = admin.describe_consumer_groups(groups).values()
+        assert {each.result(60).coordinator.id for each in coordinators} == {1, 2, 3}
+        described = admin.describe_log_dirs([1, 2, 3])
+        assert all(future.result(60) for future in described.values())
+        cluster.nodes[0].kill()
+        # What it led and coordinated is asked for until somebody else has it.
+        eventually(everything_answers, timeout_seconds=60, what="the others answer")
+        cluster.nodes[0].start()
+        moved = admin.alter_partition_reassignments({partitions[0]: [3, 2, 1]})
+        moved[partitions[0]].result(60)
+        elected = admin.elect_leaders(ottla.ElectionType.PREFERRED, partitions).result(60)
+        assert {error and error.name() for error in elected.values()} <= {
+            None, "ELECTION_NOT_NEEDED", "PREFERRED_LEADER_NOT_AVAILABLE"
+        }  # fmt: skip
