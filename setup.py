@@ -34,6 +34,7 @@ EXTENSIONS = [
             "src/ottla/client/_native_message.pxi",
             "src/ottla/client/_native_partitioners.pxi",
             "src/ottla/client/_native_batch.pxi",
+            "src/ottla/client/_native_future.pxi",
             "src/ottla/client/_native_accumulator.pxi",
             "src/ottla/client/_native_cursor.pxi",
         ],

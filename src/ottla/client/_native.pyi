@@ -1,6 +1,7 @@
 from ottla.client._reference import Accumulator as Accumulator
 from ottla.client._reference import ConsumerBase as ConsumerBase
 from ottla.client._reference import Deliveries as Deliveries
+from ottla.client._reference import DeliveryFuture as DeliveryFuture
 from ottla.client._reference import Message as Message
 from ottla.client._reference import MessageCursor as MessageCursor
 from ottla.client._reference import ProducerBase as ProducerBase

@@ -25,6 +25,7 @@ from libc.string cimport memcpy
 
 from ottla.client._native_io cimport give_way, waiting_engines
 
+from contextvars import copy_context
 from operator import index
 
 from ottla.client.appended import PARTITIONERS, header_pairs, refusal
@@ -69,6 +70,7 @@ include "../records/_native_format.pxi"
 include "../records/_native_walk.pxi"
 include "_native_message.pxi"
 include "_native_partitioners.pxi"
+include "_native_future.pxi"
 include "_native_batch.pxi"
 include "_native_accumulator.pxi"
 include "_native_cursor.pxi"

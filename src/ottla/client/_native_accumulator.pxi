@@ -517,7 +517,7 @@ cdef tuple _flat_headers(object headers):
 cdef class ProducerBase:
     cdef readonly Accumulator accumulator
     cdef public bint is_parking
-    cdef object _wake, _default_callback, _refusal, _make_future
+    cdef object _wake, _default_callback, _refusal, _make_future, _loop
 
     def __init__(
         self, Accumulator accumulator not None, wake not None, default_callback=None,
@@ -532,8 +532,8 @@ cdef class ProducerBase:
     def refuse(self, exception):
         self._refusal = exception
 
-    def make_futures_with(self, make_future):
-        self._make_future = make_future
+    def make_futures_on(self, loop):
+        self._loop = loop
 
     def check_may_produce(self):
         if self._refusal is not None:
@@ -583,7 +583,12 @@ cdef class ProducerBase:
         cdef int64_t timestamp_ms = (
             <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp)
         )
-        cdef object future = self._make_future()
+        cdef object future
+        if self._loop is None:
+            future = self._make_future()
+        else:
+            future = DeliveryFuture.__new__(DeliveryFuture)
+            (<DeliveryFuture>future)._loop = self._loop
         self.accumulator.has_futures = True
         cdef int answer = QUEUE_FULL
         if not self.is_parking:

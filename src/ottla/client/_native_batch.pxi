@@ -365,6 +365,8 @@ cdef class Deliveries:
         cdef Fields fields
         cdef int32_t index
         cdef object callback, error = self._error
+        cdef DeliveryFuture future
+        cdef list awaited = []
         cdef int64_t left = 0
         for index in range(batch.record_count):
             _read_own(position, batch, &fields)
@@ -379,12 +381,19 @@ cdef class Deliveries:
             if batch._unreleased_records > 0:
                 batch._unreleased_records -= 1
                 batch._owner._released(1, 0)
-            if callback.done():
-                continue
-            if error is None:
-                callback.set_result(self._message(index, &fields))
-            else:
-                callback.set_exception(KafkaException(error))
+            if type(callback) is DeliveryFuture:
+                future = <DeliveryFuture>callback
+                if future._state == _PENDING and future._settle(
+                    self._message(index, &fields) if error is None else KafkaException(error)
+                ):
+                    awaited.append(future)
+            elif not callback.done():
+                if error is None:
+                    callback.set_result(self._message(index, &fields))
+                else:
+                    callback.set_exception(KafkaException(error))
+        if awaited:
+            (<DeliveryFuture>awaited[0])._loop.call_soon(_run_callbacks, awaited)
         if left == 0:
             batch.release()
         return left

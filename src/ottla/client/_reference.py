@@ -10,6 +10,7 @@ from ottla.client._reference_batch import Deliveries, ProducerBatch
 from ottla.client._reference_columns import RecordColumns
 from ottla.client._reference_consumer import ConsumerBase
 from ottla.client._reference_cursor import MessageCursor
+from ottla.client._reference_future import DeliveryFuture
 from ottla.client._reference_message import Message
 from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
 
@@ -18,6 +19,7 @@ __all__ = [
     "Accumulator",
     "ConsumerBase",
     "Deliveries",
+    "DeliveryFuture",
     "Message",
     "MessageCursor",
     "ProducerBase",

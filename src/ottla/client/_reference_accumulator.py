@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ottla.client._reference_batch import DeliveryCallback, ProducerBatch
+from ottla.client._reference_future import DeliveryFuture
 from ottla.client._reference_partitioners import HASHES
 from ottla.client.appended import (
     APPENDED,
@@ -368,9 +371,9 @@ class ProducerBase:
         """From now on ``produce`` raises this: closed, fatal, no transaction; None ends that."""
         self._refusal = exception
 
-    def make_futures_with(self, make_future: Callable[[], Any]) -> None:
-        """What ``send`` returns is made by this from now on."""
-        self._make_future = make_future
+    def make_futures_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What ``send`` returns is a ``DeliveryFuture`` on this loop from now on."""
+        self._make_future = partial(DeliveryFuture, loop)
 
     def check_may_produce(self) -> None:
         """Raise what ``refuse`` was given."""

@@ -368,13 +368,13 @@ class Producer(active.ProducerBase):
     def _make_first_future(self) -> asyncio.Future[Any]:
         self._start()
         loop = asyncio.get_running_loop()
-        self.make_futures_with(loop.create_future)
-        return loop.create_future()
+        self.make_futures_on(loop)
+        return active.DeliveryFuture(loop)
 
     # --- outcomes ---
 
     def _deliver(self, deliveries: Deliveries) -> None:
-        if not self.accumulator.has_futures or deliveries.resolve(asyncio.Future):
+        if not self.accumulator.has_futures or deliveries.resolve(active.DeliveryFuture):
             error = deliveries.error
             for callback, message in deliveries:
                 try:
@@ -414,7 +414,7 @@ class Producer(active.ProducerBase):
         callback: Any,
     ) -> int:
         """Park what is sent until there is room; what is produced with a callback is refused."""
-        if not isinstance(callback, asyncio.Future):
+        if not isinstance(callback, active.DeliveryFuture):
             return QUEUE_FULL
         self._parked.append((topic, partition, key, value, headers, timestamp_ms, callback))
         self.is_parking = True
