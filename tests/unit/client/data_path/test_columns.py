@@ -31,7 +31,7 @@ def rows(columns: Any) -> list[tuple[Any, ...]]:
     return [
         (
             *(row[name] for name in ("topic", "partition", "offset", "key", "value")),
-            int(row["timestamp"].timestamp() * 1000),
+            round(row["timestamp"].timestamp() * 1000),
             [(header["key"], header["value"]) for header in row["headers"]],
         )
         for row in batch.to_pylist()
@@ -81,7 +81,7 @@ def test_many_rows_and_their_nulls(twin: ModuleType) -> None:
 
 
 def test_names_of_headers_that_are_no_text(twin: ModuleType) -> None:
-    data = encode_batch([Record(0, 0, None, b"v", (("\x01\x02", b"x"),))])
+    data = encode_batch([Record(0, 0, None, b"v", (("zq", b"x"),))])
     columns = twin.RecordColumns()
-    columns.extend(cursor(twin, data.replace(b"\x01\x02", b"\xff\xfe")), 1)
+    columns.extend(cursor(twin, data.replace(b"zq", b"\xff\xfe")), 1)
     assert rows(columns)[0][6] == [("��", b"x")]
