@@ -151,3 +151,27 @@ class ShardRuntime:
         if self._flushes_at_once or self.high_watermark == len(self.entries):
             self.flush()
         return outcome
+
+
+class ShardDesk:
+    """In front of one shard: what is asked is answered by token, at once or some time later.
+
+    Args:
+        runtime_arguments: as `ShardRuntime` has them.
+    """
+
+    def __init__(self, new_shard: Callable[[], CoordinatorCore], **runtime_arguments: Any) -> None:
+        self.answers: dict[object, Any] = {}
+        self.runtime = ShardRuntime(new_shard, self._on_reply, **runtime_arguments)
+
+    def _on_reply(self, reply: Reply) -> None:
+        assert reply.token not in self.answers, "a token is answered once"
+        self.answers[reply.token] = reply.response
+
+    def wait(self, duration_ms: int) -> None:
+        """Lets time pass."""
+        self.runtime.advance_to(self.runtime.now_ms + duration_ms)
+
+    def restart(self) -> None:
+        """Crashes and loads again."""
+        self.runtime.crash()

@@ -10,8 +10,8 @@ from ottla.coordination.groups import commands
 from ottla.coordination.groups.classic import PREPARING_REBALANCE, ClassicGroup
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.shard import GroupShard
-from ottla.coordination.outcome import CoordinatorRecord, Outcome, Reply
-from ottla.testing.shard_runtime import ShardRuntime
+from ottla.coordination.outcome import CoordinatorRecord, Outcome
+from ottla.testing.shard_runtime import ShardDesk
 from ottla.wire.api.k08_offset_commit import (
     OffsetCommitRequest,
     OffsetCommitResponse,
@@ -81,24 +81,16 @@ class WatchedShard(GroupShard):
         return outcome
 
 
-class Desk:
+class Desk(ShardDesk):
     """One shard and its runtime. What is parked is answered later: see `answer`."""
 
     def __init__(
         self, settings: GroupSettings = SETTINGS, *, flushes_at_once: bool = True, now_ms: int = 0
     ) -> None:
-        self.answers: dict[object, Any] = {}
-        self.runtime = ShardRuntime(
-            lambda: WatchedShard(settings),
-            self._on_reply,
-            now_ms=now_ms,
-            flushes_at_once=flushes_at_once,
+        super().__init__(
+            lambda: WatchedShard(settings), now_ms=now_ms, flushes_at_once=flushes_at_once
         )
         self._tokens = 0
-
-    def _on_reply(self, reply: Reply) -> None:
-        assert reply.token not in self.answers, "a token is answered once"
-        self.answers[reply.token] = reply.response
 
     @property
     def shard(self) -> GroupShard:
@@ -118,20 +110,12 @@ class Desk:
     def state(self, group_id: str = GROUP) -> str:
         return self.group(group_id).state.value
 
-    def wait(self, duration_ms: int) -> None:
-        """Lets time pass."""
-        self.runtime.advance_to(self.runtime.now_ms + duration_ms)
-
     def end_join_phase(self, group_id: str = GROUP) -> None:
         """Lets time pass until the timers have ended the join phase."""
         while self.group(group_id).state is PREPARING_REBALANCE:
             deadline_ms = self.runtime.next_deadline_ms()
             assert deadline_ms is not None
             self.runtime.advance_to(deadline_ms)
-
-    def restart(self) -> None:
-        """Crashes and loads again."""
-        self.runtime.crash()
 
     def answer(self, token: object) -> Any:
         """What a parked request was answered with in the end."""

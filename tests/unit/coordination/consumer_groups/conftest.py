@@ -12,9 +12,9 @@ from ottla.coordination.groups.consumer import heartbeat
 from ottla.coordination.groups.consumer.group import ConsumerGroup
 from ottla.coordination.groups.settings import GroupSettings
 from ottla.coordination.groups.shard import GroupShard
-from ottla.coordination.outcome import Outcome, Reply
+from ottla.coordination.outcome import Outcome
 from ottla.testing.consumer_member import ConsumerMember, Partition
-from ottla.testing.shard_runtime import ShardRuntime
+from ottla.testing.shard_runtime import ShardDesk
 from ottla.testing.simulated_topics import SimulatedTopics
 from ottla.wire.api.k68_consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
@@ -63,22 +63,15 @@ class WatchedShard(GroupShard):
         return outcome
 
 
-class ConsumerDesk:
+class ConsumerDesk(ShardDesk):
     """One shard, its runtime and the topics of the cluster."""
 
     def __init__(self, settings: GroupSettings | None = None, **topics: int) -> None:
         self.topics = SimulatedTopics(topics or {"t": 6})
-        self.answers: dict[object, Any] = {}
-        self.runtime = ShardRuntime(
-            lambda: WatchedShard(settings, lambda: self.topics.image), self._on_reply
-        )
+        super().__init__(lambda: WatchedShard(settings, lambda: self.topics.image))
         # Before 1970 there were no groups: a timestamp of 0 means that there is none.
         self.runtime.now_ms = 1_000_000
         self._tokens = 0
-
-    def _on_reply(self, reply: Reply) -> None:
-        assert reply.token not in self.answers, "a token is answered once"
-        self.answers[reply.token] = reply.response
 
     @property
     def shard(self) -> GroupShard:
@@ -140,10 +133,6 @@ class ConsumerDesk:
     def partition(self, index: int, topic: str = "t") -> Partition:
         return self.topics.topic_id(topic), index
 
-    def wait(self, duration_ms: int) -> None:
-        """Lets time pass."""
-        self.runtime.advance_to(self.runtime.now_ms + duration_ms)
-
     def describe(self, group_id: str = GROUP) -> DescribedConsumerGroup:
         request = ConsumerGroupDescribeRequest(
             group_ids=[group_id], include_authorized_operations=False
@@ -151,10 +140,6 @@ class ConsumerDesk:
         answer = self.submit(commands.ConsumerGroupDescribe, request, 1)
         group: DescribedConsumerGroup = answer.groups[0]
         return group
-
-    def restart(self) -> None:
-        """A new shard over the same log."""
-        self.runtime.crash()
 
     def check_replay(self) -> None:
         """The log alone leads to the state the shard is in."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ottla.coordination.outcome import Outcome, Reply
+from ottla.coordination.outcome import Outcome
 from ottla.coordination.transactions.commands import (
     AddPartitions,
     EndTransaction,
@@ -22,7 +22,7 @@ from ottla.coordination.transactions.settings import TransactionSettings
 from ottla.coordination.transactions.shard import TransactionShard
 from ottla.coordination.transactions.transaction import TopicPartition, Transaction
 from ottla.coordination.transactions.transaction_log import transaction_record
-from ottla.testing.shard_runtime import LoggedRecord, ShardRuntime
+from ottla.testing.shard_runtime import LoggedRecord, ShardDesk
 from ottla.wire.errors import ErrorCode
 
 ID = "mover"
@@ -48,7 +48,7 @@ class WatchedShard(TransactionShard):
         return outcome
 
 
-class Desk:
+class Desk(ShardDesk):
     """One shard, its runtime, and partitions that take markers when they are told to."""
 
     def __init__(
@@ -62,12 +62,10 @@ class Desk:
         self.coordinator_epoch = 0
         self.transaction_version = transaction_version
         self.settings = settings or TransactionSettings()
-        self.answers: dict[object, Any] = {}
         self.requests: list[WriteMarkers] = []
         self._fresh_ids = itertools.count(1000)
-        self.runtime = ShardRuntime(
+        super().__init__(
             self._new_shard,
-            self._on_reply,
             on_request=self.requests.append,
             now_ms=now_ms,
             flushes_at_once=flushes_at_once,
@@ -79,10 +77,6 @@ class Desk:
             coordinator_epoch=self.coordinator_epoch,
             transaction_version=self.transaction_version,
         )
-
-    def _on_reply(self, reply: Reply) -> None:
-        assert reply.token not in self.answers, "a token is answered once"
-        self.answers[reply.token] = reply.response
 
     @property
     def shard(self) -> TransactionShard:
@@ -148,15 +142,11 @@ class Desk:
             self.runtime.submit(MarkersWritten(request.transactional_id, request.producer))
         return asked
 
-    def wait(self, duration_ms: int) -> None:
-        """Lets time pass."""
-        self.runtime.advance_to(self.runtime.now_ms + duration_ms)
-
     def restart(self) -> None:
         """Crashes and loads again, under the next leader epoch."""
         self.coordinator_epoch += 1
         self.requests.clear()
-        self.runtime.crash()
+        super().restart()
 
     def begin(self) -> tuple[int, int]:
         """A producer with an open transaction in one partition."""
