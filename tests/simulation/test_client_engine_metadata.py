@@ -240,3 +240,47 @@ async def test_a_coordinator_that_stays_away_or_is_forbidden(world: World) -> No
     coordinated(broker, ErrorCode.GROUP_AUTHORIZATION_FAILED)
     error = await failure(list_groups(engine, GROUP))
     assert error == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+@simulated
+async def test_brokers_that_cannot_be(world: World) -> None:
+    broker = await world.broker()
+    broker.brokers |= {-2: Address("kafka", 9092), 7: Address("", 1), 8: Address("kafka", 0)}
+    broker.brokers[9] = Address("kafka", 70_000)
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    assert list(engine.cluster.brokers) == [1]
+
+
+@simulated
+async def test_a_broker_that_is_gone_is_told_after_the_call_that_wanted_it(world: World) -> None:
+    await world.broker()
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    told: list[KafkaError | None] = []
+
+    def listen(broker_id: int, _: Lane, error: KafkaError | None) -> None:
+        if broker_id == 5:
+            told.append(error)
+            # As one does who still wants it.
+            engine.connect(5)
+
+    engine.on_connection(listen)
+    engine.connect(5)
+    assert told == []
+    await asyncio.sleep(10)
+    assert 2 <= len(told) <= 20
+    assert set(told) == {KafkaError._UNKNOWN_BROKER}
+
+
+@simulated
+async def test_looking_for_a_coordinator_ends_with_the_engine(world: World) -> None:
+    broker = await world.broker()
+    coordinated(broker, *[ErrorCode.COORDINATOR_NOT_AVAILABLE] * 1000)
+    engine = world.engine()
+    waiting = asyncio.create_task(failure(list_groups(engine, GROUP)))
+    await asyncio.sleep(1)
+    began_ms = engine.now_ms()
+    await engine.close()
+    assert await waiting == KafkaError._DESTROY
+    assert engine.now_ms() - began_ms < 2000

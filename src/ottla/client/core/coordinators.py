@@ -101,11 +101,18 @@ class CoordinatorCache:
         self, keys: Iterable[Key], response: FindCoordinatorResponse, version: int
     ) -> list[Found]:
         """Take over an answer: what it says of each key that was asked for."""
-        found = _by_key(list(keys), response, version)
+        found = [_checked(each) for each in _by_key(list(keys), response, version)]
         for each in found:
             if each.error_code == ErrorCode.NONE:
                 self._brokers[each.key] = each.broker_id
         return found
+
+
+def _checked(found: Found) -> Found:
+    """What names no broker is no answer, though it has no error either."""
+    if found.error_code == ErrorCode.NONE and (found.broker_id < 0 or not found.host):
+        return found._replace(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    return found
 
 
 def _by_key(keys: list[Key], response: FindCoordinatorResponse, version: int) -> list[Found]:

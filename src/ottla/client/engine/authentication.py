@@ -12,6 +12,7 @@ from ottla.client.core.security.plain import PlainConversation
 from ottla.client.core.security.scram import HASHES, ScramConversation
 from ottla.client.core.versions import BrokerVersions
 from ottla.client.engine.connection import Connection
+from ottla.client.engine.failures import printable
 from ottla.client.engine.link import Link
 from ottla.client.engine.requests import call, decode
 from ottla.client.engine.runtime import Runtime
@@ -33,6 +34,7 @@ _NONCE_BYTES = 24
 _MAX_ROUNDS = 16
 # A session is renewed when between these parts of its life are over, at random, so that a
 # cluster's clients do not all come at once.
+_MIN_SESSION_MS = 100.0
 _RENEW_FROM, _RENEW_UNTIL = 0.85, 0.95
 
 
@@ -77,7 +79,7 @@ class Authenticator:
             if connection.is_open:
                 runtime.spawn(self._renew(link, connection, versions), "authenticate again")
 
-        runtime.call_at(runtime.now_ms() + part * lifetime_ms, renew)
+        runtime.call_at(runtime.now_ms() + max(part * lifetime_ms, _MIN_SESSION_MS), renew)
 
     async def _renew(self, link: Link, connection: Connection, versions: BrokerVersions) -> None:
         """Authenticate an open connection again; meanwhile nothing else is sent on it."""
@@ -104,7 +106,7 @@ class Authenticator:
             reply = await call(connection.request_at_once, _AUTHENTICATE, version, body, timeout_ms)
             answer = decode(SaslAuthenticateResponse, reply, version, link.name)
             if answer.error_code != ErrorCode.NONE:
-                reason = answer.error_message or describe(answer.error_code)
+                reason = printable(answer.error_message) or describe(answer.error_code)
                 raise refused(f"SASL authentication error: {reason}")
             following = conversation.answer(bytes(answer.auth_bytes))
             if following is None:
@@ -124,7 +126,7 @@ class Authenticator:
             raise refused(
                 f"SASL {self._mechanism} mechanism handshake failed: "
                 f"{describe(answer.error_code)}: broker's supported mechanisms: "
-                f"{','.join(answer.mechanisms)}"
+                f"{printable(','.join(answer.mechanisms))}"
             )
 
     async def _conversation(self, link: Link) -> Conversation:

@@ -6,6 +6,7 @@ import asyncio
 
 from ottla.client.core.backoff import Backoff
 from ottla.client.core.coordinators import CoordinatorCache, Found, Key
+from ottla.client.engine.failures import printable
 from ottla.client.engine.links import Links
 from ottla.client.engine.requests import call, decode, encode
 from ottla.client.engine.runtime import Runtime
@@ -16,6 +17,8 @@ from ottla.wire.errors import ErrorCode
 
 _FIND_COORDINATOR = 10
 _Outcome = Found | KafkaError
+# What no further question would change.
+_FINAL = frozenset({KafkaError._DESTROY, KafkaError._UNSUPPORTED_FEATURE})
 
 
 class Coordinators:
@@ -48,8 +51,11 @@ class Coordinators:
             if isinstance(outcome, Found) and outcome.error_code == ErrorCode.NONE:
                 return outcome.broker_id
             reason = _reason(outcome)
-            if isinstance(outcome, Found) and not outcome.is_passing:
-                raise KafkaException(KafkaError(outcome.error_code, reason))
+            if isinstance(outcome, Found):
+                if not outcome.is_passing:
+                    raise KafkaException(KafkaError(outcome.error_code, reason))
+            elif outcome.code() in _FINAL:
+                raise KafkaException(outcome)
             now_ms = self._runtime.now_ms()
             backoff.failed(now_ms, self._runtime.randomness())
             if backoff.ready_at_ms >= deadline_ms:
@@ -116,4 +122,4 @@ class Coordinators:
 def _reason(outcome: _Outcome) -> str:
     if isinstance(outcome, KafkaError):
         return outcome.str()
-    return outcome.error_message or describe(outcome.error_code)
+    return printable(outcome.error_message) or describe(outcome.error_code)

@@ -124,8 +124,23 @@ class SystemDialer:
         except BaseException:
             plain.close()
             raise
-        if isinstance(loop, NativeLoop):
-            return await self._over_native_socket(loop, make, address, plain, timeout_s)
+        try:
+            if isinstance(loop, NativeLoop):
+                return await self._over_native_socket(loop, make, address, plain, timeout_s)
+            return await self._over_socket(loop, make, address, plain, timeout_s)
+        except OSError as error:
+            # Connected a moment ago, and gone already.
+            plain.close()
+            raise KafkaException(connect_failure(address, str(target), error)) from None
+
+    async def _over_socket(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        make: Callable[[], Connection],
+        address: Address,
+        plain: socket.socket,
+        timeout_s: float,
+    ) -> Connection:
         if self._tls is None:
             _, connection = await loop.create_connection(make, sock=plain)
             return connection

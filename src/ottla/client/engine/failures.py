@@ -9,12 +9,20 @@ from typing import Any
 from ottla.client.errors import KafkaError
 from ottla.ports.net import Address
 
+# How much of what a broker says is shown.
+_MOST_SAID = 500
 _HINTS = {
     errno.ECONNREFUSED: "nothing listens there: is the broker running, and is the port right?",
     errno.EHOSTUNREACH: "there is no way to this host",
     errno.ENETUNREACH: "there is no way to this network",
     errno.ETIMEDOUT: "the host does not answer: is the address right, does a firewall drop it?",
 }
+
+
+def printable(text: str | None) -> str:
+    """What a broker says, fit for a log: on one line, and not too long."""
+    shown = "".join(each if each.isprintable() else "?" for each in (text or "")[:_MOST_SAID])
+    return shown.strip()
 
 
 def resolve_failure(address: Address, error: OSError) -> KafkaError:

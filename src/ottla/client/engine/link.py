@@ -233,7 +233,10 @@ class Link:
         address = self._owner.address_of(self.broker_id)
         if address is None:
             text = f"broker {self.broker_id} is not known (any more)"
-            self._down(KafkaError(KafkaError._UNKNOWN_BROKER, text), is_alarming=False)
+            self.backoff.failed(self._runtime.now_ms(), self._runtime.randomness())
+            # Not at once: whoever asked to connect is told only after that.
+            error = KafkaError(KafkaError._UNKNOWN_BROKER, text)
+            self._runtime.loop.call_soon(lambda: self._down(error, is_alarming=False))
             return
         self.address = address
         self._enter("CONNECT")
@@ -267,6 +270,10 @@ class Link:
             if connection is not None:
                 connection.close(KafkaError(KafkaError._DESTROY))
             raise
+        except Exception as error:
+            # A fault of ours must not leave the link in the middle of an attempt for ever.
+            runtime.log.failure(f"{self.name}: connecting failed", error)
+            self._failed(connection, KafkaError(KafkaError._FAIL, repr(error)), began_ms)
         else:
             self._task = None
             self.connection = connection

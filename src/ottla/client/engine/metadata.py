@@ -16,12 +16,18 @@ from ottla.client.engine.log import NOTICE
 from ottla.client.engine.requests import call, decode
 from ottla.client.engine.runtime import Runtime
 from ottla.client.errors import KafkaError, KafkaException
-from ottla.wire.api.k03_metadata import MetadataRequest, MetadataResponse, TopicToDescribe
+from ottla.wire.api.k03_metadata import (
+    ListedBroker,
+    MetadataRequest,
+    MetadataResponse,
+    TopicToDescribe,
+)
 from ottla.wire.errors import ErrorCode
 
 _METADATA = 3
 # The first version in which an empty list of topics means none.
 _OLDEST_VERSION = 1
+_MAX_PORT = 65535
 
 
 class MetadataKeeper:
@@ -182,6 +188,7 @@ class MetadataKeeper:
             code = response.error_code or KafkaError._TRANSPORT
             self._failed(KafkaError(code, "a broker answered, but named no brokers"))
             return
+        response.brokers = [each for each in response.brokers if _can_be_asked(each)]
         if self._ignored:
             response.topics = [each for each in response.topics if not self._ignores(each.name)]
         changes = self.view.update(response, is_complete=query.topics is None)
@@ -230,6 +237,11 @@ def _settings(configuration: Configuration) -> RefreshSettings:
             configuration.metadata_recovery_rebootstrap_trigger_ms if rebootstraps else None
         ),
     )
+
+
+def _can_be_asked(broker: ListedBroker) -> bool:
+    # Ids below 0 are our own, for bootstrap servers.
+    return broker.node_id >= 0 and bool(broker.host) and 0 < broker.port <= _MAX_PORT
 
 
 def _named(topics: frozenset[str] | None) -> list[TopicToDescribe] | None:

@@ -71,6 +71,13 @@ def test_errors_that_pass_and_errors_that_stay(code: ErrorCode, is_passing: bool
     assert cache.lookup(A) is None
 
 
+def test_an_answer_without_a_broker_is_none() -> None:
+    cache = CoordinatorCache()
+    [found] = cache.answered([A], answer(("a", -1, 0)), 4)
+    assert found.is_passing
+    assert cache.lookup(A) is None
+
+
 def test_keys_that_the_answer_leaves_out_or_adds() -> None:
     cache = CoordinatorCache()
     [found] = cache.answered([A], answer(("other", 1, 0)), 4)
