@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,17 +15,9 @@ from ottla.client.errors import KafkaError, KafkaException
 from ottla.ports.net import Address
 
 
-def new_native_loop() -> asyncio.AbstractEventLoop:
-    if (io := native_io()) is None:
-        pytest.skip("there is no native selector here")
-    return NativeLoop(io)
-
-
-@pytest.mark.parametrize("new_loop", [new_native_loop, asyncio.new_event_loop])
-def test_a_peer_that_is_gone_as_soon_as_it_was_connected(
-    new_loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop = new_loop()
+@pytest.mark.skipif(native_io() is None, reason="there is no native selector here")
+def test_a_peer_that_is_gone_as_soon_as_it_was_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = NativeLoop(native_io())
 
     async def connected_for_an_instant(_: socket.socket, __: Any) -> None:
         return None
