@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from ottla.client.partitioners import fnv1a as fnv1a
     from ottla.client.partitioners import murmur2 as murmur2
     from ottla.client.sync.admin import AdminClient as AdminClient
-    from ottla.client.sync.producer import Producer as Producer
     from ottla.client.sync.consumer import Consumer as Consumer
+    from ottla.client.sync.producer import Producer as Producer
+    from ottla.client.sync.serializing_producer import SerializingProducer as SerializingProducer
     from ottla.client.values import OFFSET_BEGINNING as OFFSET_BEGINNING
     from ottla.client.values import OFFSET_END as OFFSET_END
     from ottla.client.values import OFFSET_INVALID as OFFSET_INVALID
@@ -58,6 +59,7 @@ _NAMES_BY_MODULE = {
     "ottla.client.partitioners": ("consistent", "fnv1a", "murmur2"),
     "ottla.client.sync.admin": ("AdminClient",),
     "ottla.client.sync.producer": ("Producer",),
+    "ottla.client.sync.serializing_producer": ("SerializingProducer",),
     "ottla.client.sync.consumer": ("Consumer",),
     "ottla.client.values": (
         "OFFSET_BEGINNING", "OFFSET_END", "OFFSET_INVALID", "OFFSET_STORED",

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ("ottla", "ottla.admin", "ottla.aio")
+MODULES = ("ottla", "ottla.admin", "ottla.aio", "ottla.error", "ottla.serialization")
 
 
 @pytest.mark.parametrize("module", MODULES)
