@@ -484,7 +484,7 @@ class ClassicMembership(Member):
     def _fenced(self) -> None:
         code = ErrorCode.FENCED_INSTANCE_ID
         self._forget_member_id()
-        self._die(code, describe(code))
+        self._die(code, f"Fatal consumer error: {describe(code)}")
 
     def _forget_member_id(self) -> None:
         self._member_id = ""

@@ -125,9 +125,7 @@ class ConsumerMembership(Member):
         self._want_topics()
 
     def metadata_changed(self, cluster: ClusterView, now_ms: float) -> None:
-        """The view of the cluster was refreshed."""
-        if self._subscription is not None:
-            self._events += self._topics.failures(cluster)
+        """The view of the cluster was refreshed; which topics there are, the coordinator knows."""
 
     def commit_failed(self, error_code: int, sent_as: GroupMetadata, now_ms: float) -> None:
         """OffsetCommit was refused; see the port."""
@@ -349,18 +347,19 @@ class ConsumerMembership(Member):
         self, answer: ConsumerGroupHeartbeatResponse, now_ms: float, randomness: float
     ) -> None:
         code = answer.error_code
-        text = answer.error_message or describe(code)
         self._failed(now_ms)
         if code in _EXPELLED:
             self._lose()
             self._retry_later(now_ms, randomness, first_at_once=True)
         elif code in _HOPELESS:
-            self._give_up(code, text)
+            self._give_up(code, describe(code))
         elif code in _ELSEWHERE:
             self._lost_coordinator(now_ms, randomness)
         else:
             if code != ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
-                self._report(KafkaError(code, f"ConsumerGroupHeartbeat failed: {text}"))
+                more = f": {answer.error_message}" if answer.error_message else ""
+                text = f"ConsumerGroupHeartbeat failed: {describe(code)}{more}"
+                self._report(KafkaError(code, text))
             self._retry_later(now_ms, randomness)
 
     def _failed(self, now_ms: float) -> None:

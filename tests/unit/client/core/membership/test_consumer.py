@@ -246,13 +246,22 @@ def test_a_broker_without_the_protocol_is_fatal(dialogue: Dialogue) -> None:
 def test_other_refusals_are_told_once_and_tried_again(dialogue: Dialogue) -> None:
     begin(dialogue)
     for _ in range(3):
-        dialogue.answer(heard(error=ErrorCode.TOPIC_AUTHORIZATION_FAILED))
+        answer = heard(error=ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+        answer.error_message = "not t"
+        dialogue.answer(answer)
         dialogue.go_on(1_000)
         dialogue.asked(ConsumerGroupHeartbeatResponse)
     (failure,) = dialogue.heard(Failed)
-    assert (
-        failure.error.str() == "ConsumerGroupHeartbeat failed: Broker: Topic authorization failed"
+    assert failure.error.str() == (
+        "ConsumerGroupHeartbeat failed: Broker: Topic authorization failed: not t"
     )
+
+
+def test_a_missing_topic_is_the_coordinators_business_too(dialogue: Dialogue) -> None:
+    begin(dialogue)
+    dialogue.core.metadata_changed(dialogue.view_of({"t": 0}), dialogue.now_ms)
+    dialogue.go_on()
+    assert dialogue.heard(Failed) == []
 
 
 def test_an_interval_of_nothing_is_not_believed(dialogue: Dialogue) -> None:
