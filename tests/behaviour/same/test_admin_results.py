@@ -117,6 +117,7 @@ def test_topics_are_listed(run: Run) -> None:
     every = admin.list_topics(timeout=20)
     run.note("cluster", type(every).__name__, str(every) == every.cluster_id)
     run.note("ids", admin.cluster_id() == every.cluster_id, every.controller_id)
+    run.note("answered", every.orig_broker_id, every.orig_broker_name)
     run.note("brokers", {key: (each.id, each.host) for key, each in every.brokers.items()})
     listed = every.topics[topic]
     run.note("topic", listed, repr(listed), str(listed))

@@ -35,7 +35,8 @@ class DescribeClusterResult:
 class ClusterMetadata:
     """What ``list_topics`` answers: the brokers by id and the topics by name.
 
-    ``orig_broker_id`` and ``orig_broker_name`` say which broker answered.
+    ``orig_broker_id`` and ``orig_broker_name`` say which broker answered; -1 and None if there are
+    several.
     """
 
     def __init__(self) -> None:

@@ -321,6 +321,10 @@ def cluster_metadata(answer: MetadataResponse) -> ClusterMetadata:
         broker = BrokerMetadata()
         broker.id, broker.host, broker.port = listed.node_id, listed.host, listed.port
         cluster.brokers[broker.id] = broker
+    if len(cluster.brokers) == 1:
+        # Of several it isn't known which one answered.
+        [answered] = cluster.brokers.values()
+        cluster.orig_broker_id, cluster.orig_broker_name = answered.id, str(answered)
     for described in answer.topics:
         topic = TopicMetadata()
         topic.topic = described.name
