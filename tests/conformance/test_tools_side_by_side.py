@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -63,24 +65,36 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def server(new_target: Callable[[dict[str, str]], Iterator[str]]) -> Iterator[str]:
+def broker(new_target: Callable[[dict[str, str]], Any]) -> Iterator[Any]:
+    with new_target({}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def log_directory(broker: Any, server: str) -> pathlib.Path:
+    """Where the broker keeps its data."""
+    found: pathlib.Path = getattr(broker, "data_directory", None) or broker.log_directory
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(broker: Any) -> Iterator[str]:
     """A broker with two topics, groups of both protocols, with a member and without."""
-    with new_target({}) as broker:  # type: ignore[attr-defined]
-        servers = broker.bootstrap_servers
-        produce(servers)
-        stop = threading.Event()
-        members = [
-            threading.Thread(target=consume, args=(servers, kind, f"{use}-{kind}", stop))
-            for kind in ("classic", "consumer")
-            for use in ("g", "idle")
-        ]
-        for member in members:
-            member.start()
-        wait_for_groups(servers)
-        yield servers
-        stop.set()
-        for member in members:
-            member.join()
+    servers: str = broker.bootstrap_servers
+    produce(servers)
+    stop = threading.Event()
+    members = [
+        threading.Thread(target=consume, args=(servers, kind, f"{use}-{kind}", stop))
+        for kind in ("classic", "consumer")
+        for use in ("g", "idle")
+    ]
+    for member in members:
+        member.start()
+    wait_for_groups(servers)
+    yield servers
+    stop.set()
+    for member in members:
+        member.join()
 
 
 def produce(servers: str) -> None:
@@ -139,6 +153,28 @@ def lines_of(path: pathlib.Path) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
+SERVER_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:9093
+listeners=PLAINTEXT://:9092,CONTROLLER://:9093
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+"""
+STORAGE = (
+    "info -c $C",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --ignore-formatted",
+    "format -t 5L6g3nShT-eMCtK--X86sw -c $C --ignore-formatted",
+    "info -c $C",
+    "format -c $C",
+    "version-mapping",
+    "feature-dependencies --feature eligible.leader.replicas.version=1",
+    "bogus",
+)
+
+
 class Invocation:
     """One line of a file, on one side."""
 
@@ -183,6 +219,46 @@ def test_our_tools_do_as_javas_do(
         if difference := differences(line, server, files, java, comparison):
             found += [line, *(f"    {each}" for each in difference)]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "flags"),
+    [
+        ("data-*/*.log", ("--print-data-log",)),
+        ("data-*/*.log", ("--deep-iteration", "--skip-record-metadata")),
+        ("__consumer_offsets-*/*.log", ("--offsets-decoder",)),
+    ],
+)
+def test_both_see_the_same_in_a_brokers_files(
+    pattern: str, flags: tuple[str, ...], log_directory: pathlib.Path, java: JavaTools
+) -> None:
+    files = [path for path in log_directory.glob(pattern) if path.stat().st_size]
+    assert files
+    words = ["--files", ",".join(map(str, files)), *flags]
+    of_java, of_ours = java.run("kafka-dump-log", words), run_ours("kafka-dump-log", words)
+    assert of_ours.status == of_java.status == 0
+    assert of_ours.stdout.splitlines() == of_java.stdout.splitlines()
+
+
+def test_storage_is_formatted_the_same(
+    tmp_path: pathlib.Path, java: JavaTools, comparison: Comparison
+) -> None:
+    found = []
+    for line in STORAGE:
+        outcomes = []
+        for suffix, run in zip(SUFFIXES, (java.run, run_ours), strict=True):
+            properties = tmp_path / f"server{suffix}.properties"
+            directories = f"{tmp_path}/a{suffix},{tmp_path}/b{suffix}"
+            properties.write_text(f"{SERVER_PROPERTIES}log.dirs={directories}\n")
+            words = line.replace("$C", str(properties)).split()
+            outcome = without_sides(run("kafka-storage", words))
+            text = re.sub(r"(directory.id=)\S+|^Bootstrap metadata.*", r"\1", outcome.stdout)
+            text = text.replace("metadata directory", "data directory")
+            outcomes.append(outcome._replace(stdout=text))
+        found += [f"{line}: {each}" for each in comparison.differences(*outcomes)]
+    assert not found, "\n".join(found)
+    formatted = (tmp_path / f"a{SUFFIXES[1]}" / "meta.properties").read_text()
+    assert "cluster.id=4L6g3nShT-eMCtK--X86sw" in formatted
 
 
 def test_there_are_many_of_them() -> None:

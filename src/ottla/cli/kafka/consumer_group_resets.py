@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -36,7 +36,6 @@ from ottla.cli.kafka.partition_offsets import (
 )
 from ottla.wire.errors import ErrorCode
 
-logger = logging.getLogger("ottla.cli")
 Offsets = dict[Partition, int]
 
 
@@ -103,7 +102,7 @@ async def _new_offsets(
             return {}
         return await _clamped(cluster, planned)
     committed = await _committed(cluster, group_id)
-    partitions = await _partitions(cluster, options, committed)
+    partitions = await committed_or_existing(cluster, options, committed)
     scenario = next((name for name in SCENARIOS if options.has(name)), None)
     if scenario is None:
         names = ", ".join(f"[{name}]" for name in SCENARIOS)
@@ -112,7 +111,7 @@ async def _new_offsets(
         )
     if scenario in ("to-earliest", "to-latest"):
         where = EARLIEST if scenario == "to-earliest" else LATEST
-        return await _listed(cluster, partitions, where)
+        return await listed(cluster, partitions, where)
     if scenario == "to-offset":
         offset = options.number("to-offset") or 0
         return await _clamped(cluster, dict.fromkeys(partitions, offset))
@@ -123,11 +122,11 @@ async def _new_offsets(
     if scenario == "to-current":
         rest = [partition for partition in partitions if partition not in committed]
         current = {each: committed[each].offset for each in partitions if each in committed}
-        return {**current, **await _listed(cluster, rest, LATEST)}
+        return {**current, **await listed(cluster, rest, LATEST)}
     if scenario == "to-datetime":
-        return await _at(cluster, partitions, parse_datetime(options.text("to-datetime")))
+        return await listed_at(cluster, partitions, parse_datetime(options.text("to-datetime")))
     ago_ms = parse_duration(options.text("by-duration"))
-    return await _at(cluster, partitions, int(time.time() * 1000) - ago_ms)
+    return await listed_at(cluster, partitions, int(time.time() * 1000) - ago_ms)
 
 
 async def _committed(cluster: Cluster, group_id: str) -> dict[Partition, Committed]:
@@ -139,7 +138,7 @@ async def _committed(cluster: Cluster, group_id: str) -> dict[Partition, Committ
         return {}
 
 
-async def _partitions(
+async def committed_or_existing(
     cluster: Cluster, options: Options, committed: Collection[Partition]
 ) -> list[Partition]:
     """Whose offsets are to be reset: those of the topics named, or all the group has."""
@@ -161,7 +160,8 @@ async def _partitions(
     return sorted(chosen)
 
 
-async def _listed(cluster: Cluster, partitions: Iterable[Partition], timestamp: int) -> Offsets:
+async def listed(cluster: Cluster, partitions: Iterable[Partition], timestamp: int) -> Offsets:
+    """The offsets at a time, or a special one; raises ``KafkaFailure`` for the first without."""
     found = await list_offsets(cluster, dict.fromkeys(partitions, timestamp))
     offsets = {}
     for partition, each in found.items():
@@ -171,16 +171,18 @@ async def _listed(cluster: Cluster, partitions: Iterable[Partition], timestamp: 
     return offsets
 
 
-async def _at(cluster: Cluster, partitions: Iterable[Partition], timestamp_ms: int) -> Offsets:
+async def listed_at(
+    cluster: Cluster, partitions: Iterable[Partition], timestamp_ms: int
+) -> Offsets:
     """The first records since then; the end where there is none."""
-    found = await _listed(cluster, partitions, timestamp_ms)
+    found = await listed(cluster, partitions, timestamp_ms)
     without = [partition for partition, offset in found.items() if offset < 0]
     for topic, index in without:
         print(
             f"\nWarn: Partition {index} from topic {topic} is empty. Falling back to latest known "
             "offset."
         )
-    return {**found, **await _listed(cluster, without, LATEST)}
+    return {**found, **await listed(cluster, without, LATEST)}
 
 
 def _shifted(
@@ -200,16 +202,15 @@ def _shifted(
 
 async def _clamped(cluster: Cluster, wanted: Offsets) -> Offsets:
     """Offsets as near as possible to those wanted that the logs have."""
-    first = await _listed(cluster, wanted, EARLIEST)
-    end = await _listed(cluster, wanted, LATEST)
+    first = await listed(cluster, wanted, EARLIEST)
+    end = await listed(cluster, wanted, LATEST)
     offsets = {}
     for partition, offset in wanted.items():
         offsets[partition] = within(offset, first[partition], end[partition])
         if offsets[partition] != offset:
-            logger.warning(
-                "New offset (%d) is outside the log of %s-%d: it will be %d",
-                offset,
-                *partition,
-                offsets[partition],
+            print(
+                f"hint: offset {offset} is not in the log of {partition[0]}-{partition[1]}: "
+                f"{offsets[partition]} is nearest",
+                file=sys.stderr,
             )
     return offsets

@@ -99,7 +99,7 @@ def consumer_properties(options: Options) -> dict[str, str]:
 
 def date_text(moment_s: float, java_format: str) -> str:
     """A time in the letters of Java's ``SimpleDateFormat``."""
-    moment = datetime.fromtimestamp(moment_s)  # noqa: DTZ006 - local time, as Java's tool shows
+    moment = datetime.fromtimestamp(moment_s)
     parts = {
         "yyyy": f"{moment.year:04d}",
         "MM": f"{moment.month:02d}",

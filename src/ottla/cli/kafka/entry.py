@@ -33,6 +33,7 @@ TOOLS: Final = {
     "kafka-log-dirs": "log_dirs",
     "kafka-producer-perf-test": "producer_perf_test",
     "kafka-reassign-partitions": "reassign_partitions",
+    "kafka-share-groups": "share_groups",
     "kafka-storage": "storage",
     "kafka-topics": "topics",
     "kafka-transactions": "transactions",

@@ -15,14 +15,14 @@ _LEAST_INSTANCE = 17
 
 
 def listing_table(
-    groups: Sequence[GroupListing], *, with_type: bool, with_state: bool
+    groups: Sequence[GroupListing], *, with_type: bool, with_state: bool, extra: int = 10
 ) -> Iterator[str]:
     """``--list`` with ``--type`` or ``--state``: a line per group below the headings."""
-    width = max([_LEAST, *(len(group.group_id) for group in groups)]) + 10
+    widest = max([_LEAST, *(len(group.group_id) for group in groups)]) + extra
     rows = [("GROUP", "TYPE", "STATE")]
     rows += [(each.group_id, each.type or "Unknown", each.state or "Unknown") for each in groups]
     for group_id, kind, state in rows:
-        cells = [f"{group_id:<{width}}"]
+        cells = [f"{group_id:<{widest}}"]
         cells += [f"{kind:<20}"] if with_type else []
         cells += [f"{state:<20}"] if with_state else []
         yield " ".join(cells)
@@ -71,7 +71,8 @@ def _row(
     return OffsetRow(*partition, committed.get(partition), end_offsets.get(partition), member)
 
 
-def _shown(value: object | None) -> str:
+def cell(value: object | None) -> str:
+    """A value as a table shows it."""
     return MISSING if value is None else str(value)
 
 
@@ -89,19 +90,19 @@ def offsets_table(group_id: str, rows: Sequence[OffsetRow], *, verbose: bool) ->
     lines = [heading]
     for row in rows:
         offset = None if row.committed is None else row.committed.offset
-        line = [group_id, _shown(row.topic), _shown(row.partition)]
-        line += [_shown(_leader_epoch(row))] if verbose else []
-        line += [_shown(offset), _shown(row.end_offset), _shown(row.lag)]
+        line = [group_id, cell(row.topic), cell(row.partition)]
+        line += [cell(_leader_epoch(row))] if verbose else []
+        line += [cell(offset), cell(row.end_offset), cell(row.lag)]
         member = row.member
         line += [MISSING] * 3 if member is None else _who(member)
         lines.append(line)
     numbers = [10, *([15] if verbose else []), 15, 15, 15]
     who = len(heading) - 3
-    widths = [_width(lines, 0), _width(lines, 1), *numbers]
-    widths += [_width(lines, who), _width(lines, who + 1), 0]
+    widths = [width(lines, 0), width(lines, 1), *numbers]
+    widths += [width(lines, who), width(lines, who + 1), 0]
     yield ""
     for line in lines:
-        yield _padded(line, widths)
+        yield padded(line, widths)
     yield ""
 
 
@@ -109,12 +110,14 @@ def _who(member: MemberView) -> list[str]:
     return [member.member_id, member.host, member.client_id]
 
 
-def _width(lines: Sequence[Sequence[str]], column: int, least: int = _LEAST) -> int:
+def width(lines: Sequence[Sequence[str]], column: int, least: int = _LEAST) -> int:
+    """How wide a column is: as its widest cell below the heading, and not less than ``least``."""
     return max([least, *(len(line[column]) for line in lines[1:])])
 
 
-def _padded(cells: Iterable[str], widths: Iterable[int]) -> str:
-    return " ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+def padded(cells: Iterable[str], widths: Iterable[int]) -> str:
+    """A line of a table."""
+    return " ".join(f"{text:<{wide}}" for text, wide in zip(cells, widths, strict=True))
 
 
 def members_table(group: GroupView, *, verbose: bool) -> Iterator[str]:
@@ -135,17 +138,17 @@ def members_table(group: GroupView, *, verbose: bool) -> Iterator[str]:
         line += [member.instance_id or ""] if with_instance else []
         line += [member.host, member.client_id, str(len(member.assigned))]
         line += _assignments(group, member) if verbose else []
-        line += [_shown(member.is_upgraded).lower()] if with_upgrades else []
+        line += [cell(member.is_upgraded).lower()] if with_upgrades else []
         lines.append(line)
-    widths = [_width(lines, 0), _width(lines, 1)]
-    widths += [_width(lines, 2, _LEAST_INSTANCE)] if with_instance else []
-    widths += [_width(lines, fixed - 3), _width(lines, fixed - 2), 15]
+    widths = [width(lines, 0), width(lines, 1)]
+    widths += [width(lines, 2, _LEAST_INSTANCE)] if with_instance else []
+    widths += [width(lines, fixed - 3), width(lines, fixed - 2), 15]
     if verbose:
-        widths += [15, _width(lines, fixed + 1, 20), 15, _width(lines, fixed + 3, 20)]
+        widths += [15, width(lines, fixed + 1, 20), 15, width(lines, fixed + 3, 20)]
         widths += [0] if with_upgrades else []
     yield ""
     for line in lines:
-        yield _padded(line, widths)
+        yield padded(line, widths)
 
 
 def _assignments(group: GroupView, member: MemberView) -> list[str]:
@@ -154,7 +157,7 @@ def _assignments(group: GroupView, member: MemberView) -> list[str]:
     return [
         str(member.epoch),
         assignment_text(member.assigned),
-        _shown(group.target_epoch),
+        cell(group.target_epoch),
         assignment_text(member.target or ()),
     ]
 
@@ -178,15 +181,15 @@ def state_table(group: GroupView, *, verbose: bool) -> Iterator[str]:
     heading += ["GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH"] if verbose else []
     heading += ["#MEMBERS"]
     line = [group.group_id, f"{host}:{port}  ({number})", group.assignor or MISSING, group.state]
-    line += [_shown(group.epoch), _shown(group.target_epoch)] if verbose else []
+    line += [cell(group.epoch), cell(group.target_epoch)] if verbose else []
     line += [str(len(group.members))]
     lines = [heading, line]
-    widths = [_width(lines, 0), _width(lines, 1, 25), 20, 20]
+    widths = [width(lines, 0), width(lines, 1, 25), 20, 20]
     widths += [15, 25] if verbose else []
     widths += [0]
     yield ""
     for each in lines:
-        yield _padded(each, widths)
+        yield padded(each, widths)
     yield ""
 
 
@@ -196,7 +199,7 @@ def reset_table(resets: Mapping[str, Mapping[Partition, int]]) -> Iterator[str]:
     for group_id, offsets in resets.items():
         for (topic, index), offset in offsets.items():
             lines.append([group_id, topic, str(index), str(offset)])
-    widths = [_width(lines, 0), _width(lines, 1), 10, 15]
+    widths = [width(lines, 0), width(lines, 1), 10, 15]
     yield ""
     for line in lines if resets else ():
-        yield _padded(line, widths)
+        yield padded(line, widths)

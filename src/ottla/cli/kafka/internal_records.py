@@ -21,7 +21,7 @@ Decoded = tuple[int, Message]
 """A type or version, and what was in it."""
 
 
-class Undecodable(ValueError):
+class Undecodable(ValueError):  # noqa: N818 - it says what the bytes are
     """The bytes are of no record that is known."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from itertools import pairwise
 
 from ottla.cli.kafka.log_segments import base_offset, read
 from ottla.log.errors import MalformedFile
@@ -36,7 +37,7 @@ def _insane(path: str, entry: struct.Struct) -> str | None:
     if size % entry.size:
         return f"Index file {path} is corrupt, its {size} bytes are no multiple of {entry.size}."
     entries = _entries(path, entry)
-    if any(later < earlier for earlier, later in zip(entries, entries[1:], strict=False)):
+    if any(later < earlier for earlier, later in pairwise(entries)):
         return f"Corrupt index found, index file ({path}) does not ascend."
     return None
 

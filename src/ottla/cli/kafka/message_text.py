@@ -209,4 +209,4 @@ def formatter(name: str, properties: Mapping[str, str]) -> Callable[[RecordView]
     if short not in FORMATTERS:
         raise ToolFailure(name, "formatters in Java can't run here; Kafka's own can")
     kind: Any = FORMATTERS[short]
-    return nothing if kind is None else kind(properties)  # type: ignore[no-any-return]
+    return nothing if kind is None else kind(properties)
