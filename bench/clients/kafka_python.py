@@ -64,6 +64,7 @@ def poll_and_touch(task: Task) -> Told:
         return count
 
     meter = Meter()
+    burst()
     for _ in range(task.bursts):
         meter.burst(burst)
     consumer.close()

@@ -103,7 +103,7 @@ _CONSUMING = (
 )
 _LATENCIES = (
     Work("one at a time, the application computing", "acknowledgement_one_at_a_time", _AT_ONCE),
-    Work("1000 in flight, a loop of produce()", "acknowledgement_in_a_tight_loop", _AT_ONCE),
+    Work("100 in flight, a loop of produce()", "acknowledgement_in_a_tight_loop", _AT_ONCE),
 )
 _READING = {"poll", "poll_and_touch", "consume", "consume_and_touch", "hold", "receive"}
 _MOST_ACKNOWLEDGEMENT_MS = 2.0
