@@ -368,6 +368,25 @@ def test_a_client_that_was_dropped_ends_its_thread(bootstrap: str) -> None:
     )
 
 
+def test_a_callback_of_a_future_may_ask_again(admin: AdminClient) -> None:
+    found: list[Any] = []
+
+    def ask_again(_: object) -> None:
+        found.append((admin.list_topics(timeout=20).cluster_id, threading.get_ident()))
+
+    future = admin.describe_cluster()
+    future.add_done_callback(ask_again)
+    eventually(lambda: found, what="the callback")
+    assert found[0][0] == future.result(20).cluster_id
+    assert found[0][1] != threading.get_ident()
+
+
+def test_a_client_lives_until_its_futures_are_done(bootstrap: str) -> None:
+    future = AdminClient({"bootstrap.servers": bootstrap}).describe_cluster()
+    gc.collect()
+    assert future.result(20).cluster_id
+
+
 def test_callbacks_run_in_poll() -> None:
     told: list[tuple[str, int]] = []
     client = AdminClient(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ottla.client.configuration.build import configure_admin
@@ -40,6 +40,7 @@ class AdminFutures:
     def __init__(self, conf: Mapping[str, Any], **kwargs: Any) -> None:
         from ottla.client.engine.engine import Engine
         from ottla.client.engine.thread import EngineThread
+        from ottla.client.sync.background import Background
         from ottla.client.sync.callbacks import CallbackQueue
 
         configuration = configure_admin((conf,), kwargs)
@@ -51,6 +52,7 @@ class AdminFutures:
         self._callbacks = callbacks
         self._configuration = configuration
         self._thread = EngineThread(make_engine, "ottla-admin")
+        self._background = Background("ottla-admin-futures")
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -119,12 +121,20 @@ class AdminFutures:
             return self._configuration.socket_timeout_ms
         return chosen_ms
 
-    def _submit(self, operation: Operation[T], request_timeout: float | None) -> Waiting[T]:
+    def _submit(
+        self,
+        operation: Operation[T],
+        request_timeout: float | None,
+        settle: Callable[[Waiting[T]], object],
+    ) -> None:
+        """Perform an operation and have ``settle`` called with it, on the background thread."""
         from ottla.client.engine.administration import perform
 
         timeout = self._request_timeout_ms(request_timeout)
         self._check_open()
-        return self._thread.submit(perform(self._thread.engine, operation, timeout))
+        waiting = self._thread.submit(perform(self._thread.engine, operation, timeout))
+        # Refers to this client: one that is dropped goes on until it has no more calls under way.
+        waiting.add_done_callback(lambda done: self._background.put(lambda: settle(done)))
 
     def _one(self, operation: Operation[T], request_timeout: float | None) -> Future[T]:
         """The future of an operation."""
@@ -138,7 +148,7 @@ class AdminFutures:
             else:
                 future.set_result(result)
 
-        self._submit(operation, request_timeout).add_done_callback(settle)
+        self._submit(operation, request_timeout, settle)
         return future
 
     def _each(
@@ -161,7 +171,7 @@ class AdminFutures:
                 else:
                     future.set_result(outcome)
 
-        self._submit(operation, request_timeout).add_done_callback(settle)
+        self._submit(operation, request_timeout, settle)
         return futures
 
     def _wait(self, operation: Operation[T], timeout: float, doing: str) -> T:
