@@ -36,6 +36,7 @@ EXTENSIONS = [
             "src/ottla/client/_native_batch.pxi",
             "src/ottla/client/_native_future.pxi",
             "src/ottla/client/_native_accumulator.pxi",
+            "src/ottla/client/_native_rows.pxi",
             "src/ottla/client/_native_cursor.pxi",
         ],
         include_dirs=["src/ottla/client", "src/ottla/records"],

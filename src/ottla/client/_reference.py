@@ -13,6 +13,7 @@ from ottla.client._reference_cursor import MessageCursor
 from ottla.client._reference_future import DeliveryFuture
 from ottla.client._reference_message import Message
 from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
+from ottla.client._reference_rows import append_rows
 
 __all__ = [
     "NAME",
@@ -25,6 +26,7 @@ __all__ = [
     "ProducerBase",
     "ProducerBatch",
     "RecordColumns",
+    "append_rows",
     "consistent",
     "fnv1a",
     "murmur2",

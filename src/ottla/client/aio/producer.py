@@ -147,6 +147,36 @@ class Producer(active.ProducerBase):
             self._producing.wake()
         return accepted
 
+    async def produce_arrow(
+        self,
+        topic: str,
+        table: Any,
+        *,
+        key: str | None = None,
+        value: str | None = "value",
+        timestamp: str | None = None,
+        partition: str | int = -1,
+        on_delivery: DeliveryCallback | None = None,
+    ) -> int:
+        """Produce a table's rows as :meth:`ottla.Producer.produce_arrow` does, awaiting room."""
+        from ottla.client.produced_arrow import Columns, TableAppender
+
+        self._start()
+        self.check_may_produce()
+        appender = TableAppender(
+            self.accumulator,
+            topic,
+            table,
+            Columns(key, value, timestamp, partition if isinstance(partition, str) else None),
+            partition if isinstance(partition, int) else -1,
+            on_delivery or self._configuration.on_delivery,
+            self._producing.wake,
+        )
+        while not appender.append():
+            self._has_room.clear()
+            await self._has_room.wait()
+        return appender.count
+
     async def flush(self, timeout: float = -1) -> int:  # noqa: ASYNC109 - confluent_kafka's name
         """Wait until all messages have their outcome; nothing lingers meanwhile.
 

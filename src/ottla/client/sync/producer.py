@@ -46,6 +46,7 @@ class Producer(active.ProducerBase):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         configuration = configure_producer(arguments, keywords)
         accumulator = accumulator_for(configuration)
+        self._configuration = configuration
         self._reports = DeliveryReports()
         self._is_closed = False
         making = _Making(configuration, accumulator, self._reports)
@@ -113,11 +114,69 @@ class Producer(active.ProducerBase):
             topic,
             messages,
             partition,
-            callback or on_delivery or self._producing.configuration.on_delivery,
+            callback or on_delivery or self._configuration.on_delivery,
         )
         if wakes:
             self._thread.call(self._producing.wake)
         return accepted
+
+    def produce_arrow(
+        self,
+        topic: str,
+        table: Any,
+        *,
+        key: str | None = None,
+        value: str | None = "value",
+        timestamp: str | None = None,
+        partition: str | int = -1,
+        on_delivery: DeliveryCallback | None = None,
+        timeout: float = -1,
+    ) -> int:
+        """Produce the rows of a table, without a Python object per row (extra ``arrow``).
+
+        Args:
+            topic: where they all go.
+            table: a ``pyarrow.Table`` or ``RecordBatch``.
+            key: the column of the keys, binary or text; without one there are none.
+            value: the column of the values, binary or text; nulls are null values.
+            timestamp: a column of timestamps, or of milliseconds; without one it is now.
+            partition: a column of partitions, or the partition of all rows; -1: the partitioner
+                chooses.
+            on_delivery: called for each message with its outcome.
+            timeout: how many seconds to wait for room in the queue, serving callbacks meanwhile;
+                negative (and by default) without limit.
+
+        Returns:
+            How many rows were accepted: all, unless the time was over.
+
+        Raises:
+            ImportError: pyarrow is not installed.
+            KafkaException: a row is too large, or its partition does not exist.
+            KeyError: there is no such column.
+            TypeError: it is no table, or a column has a type that can't be produced.
+        """
+        from ottla.client.produced_arrow import Columns, TableAppender
+
+        seconds = _seconds(timeout)
+        self._check_open()
+        self.check_may_produce()
+        deadline = time.monotonic() + seconds if seconds >= 0 else None
+        appender = TableAppender(
+            self.accumulator,
+            topic,
+            table,
+            Columns(key, value, timestamp, partition if isinstance(partition, str) else None),
+            partition if isinstance(partition, int) else -1,
+            on_delivery or self._configuration.on_delivery,
+            lambda: self._thread.call(self._producing.wake),
+        )
+        while not appender.append():
+            left_s = -1.0 if deadline is None else deadline - time.monotonic()
+            if deadline is not None and left_s <= 0:
+                break
+            self._check_open()
+            self._reports.wait(left_s)
+        return appender.count
 
     def poll(self, timeout: float = -1) -> int:
         """Call the callbacks of what has happened; if nothing has, wait for it first.
