@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -113,6 +114,8 @@ class Accumulator:
         self._sticky_linger_ms = sticky_linger_ms
         self._random = random.Random(seed)  # noqa: S311 - spreads records, hides nothing
         self._clock = SystemClock() if clock is None else clock
+        # Between looking at a batch and writing to it, the engine must not take it.
+        self._lock = threading.RLock()
         self._topics: dict[str, _Topic] = {}
         self._active: list[_Queue] = []
         self._engine_is_awake = False
@@ -147,6 +150,10 @@ class Accumulator:
             raise TypeError(f"topic must be str, not {type(topic).__name__}")
         record = self._record(key, value, headers, int64(timestamp_ms))
         partition = int32(partition)
+        with self._lock:
+            return self._append(topic, partition, record, callback)
+
+    def _append(self, topic: str, partition: int, record: Record, callback: Any) -> int:
         entry = self._topics.setdefault(topic, _Topic(topic))
         if entry.is_refused:
             return UNKNOWN_TOPIC
@@ -237,19 +244,20 @@ class Accumulator:
         Batches of topics that aren't known yet are never ready. Only ``append`` after this call
         answers ``WAKE`` again.
         """
-        self._engine_is_awake = False
-        found: list[tuple[str, int]] = []
-        due: list[int] = []
-        for queue in self._active:
-            queue.is_active = queue.open is not None or bool(queue.sealed)
-            if queue.is_active and queue.topic.partition_count:
-                due_ms = self._due_ms(queue)
-                if due_ms <= now_ms:
-                    found.append((queue.topic.name, queue.partition))
-                else:
-                    due.append(due_ms)
-        self._active = [queue for queue in self._active if queue.is_active]
-        return found, min(due, default=None)
+        with self._lock:
+            self._engine_is_awake = False
+            found: list[tuple[str, int]] = []
+            due: list[int] = []
+            for queue in self._active:
+                queue.is_active = queue.open is not None or bool(queue.sealed)
+                if queue.is_active and queue.topic.partition_count:
+                    due_ms = self._due_ms(queue)
+                    if due_ms <= now_ms:
+                        found.append((queue.topic.name, queue.partition))
+                    else:
+                        due.append(due_ms)
+            self._active = [queue for queue in self._active if queue.is_active]
+            return found, min(due, default=None)
 
     def _due_ms(self, queue: _Queue) -> int:
         batch = queue.open
@@ -265,73 +273,80 @@ class Accumulator:
 
     def take(self, topic: str, partition: int) -> ProducerBatch | None:
         """The oldest batch of a partition, closed to more records; None when there is none."""
-        entry = self._topics.get(topic)
-        if entry is None or not 0 <= partition < entry.partition_count:
-            return None
-        queue = entry.queue(partition)
-        if queue.sealed:
-            return queue.sealed.pop(0)
-        batch, queue.open = queue.open, None
-        return batch
+        with self._lock:
+            entry = self._topics.get(topic)
+            if entry is None or not 0 <= partition < entry.partition_count:
+                return None
+            queue = entry.queue(partition)
+            if queue.sealed:
+                return queue.sealed.pop(0)
+            batch, queue.open = queue.open, None
+            return batch
 
     def unassigned_topics(self) -> list[str]:
         """Topics that records were appended to and whose partitions aren't known."""
-        return [
-            topic.name
-            for topic in self._topics.values()
-            if not topic.partition_count and not topic.is_refused
-        ]
+        with self._lock:
+            return [
+                topic.name
+                for topic in self._topics.values()
+                if not topic.partition_count and not topic.is_refused
+            ]
 
     def set_partition_count(self, topic: str, partition_count: int) -> list[ProducerBatch]:
         """The topic is known, or has grown: assign the records that waited for that.
 
         Returns batches for partitions that don't exist; they fail with ``_UNKNOWN_PARTITION``.
         """
-        if partition_count <= 0:
-            raise ValueError(f"a topic has at least one partition, not {partition_count}")
-        entry = self._topics.setdefault(topic, _Topic(topic))
-        entry.is_refused = False
-        entry.partition_count = max(partition_count, entry.partition_count)
-        orphans: list[ProducerBatch] = []
-        for number, queue in sorted(entry.queues.items()):
-            if number == -1:
-                for batch in queue.emptied():
-                    for record, waiting in batch.entries():
-                        self._put(self._queue(entry, -1, record.key), record, waiting)
-                    batch.release()
-            elif not 0 <= number < entry.partition_count:
-                orphans += queue.emptied()
-        return orphans
+        with self._lock:
+            if partition_count <= 0:
+                raise ValueError(f"a topic has at least one partition, not {partition_count}")
+            entry = self._topics.setdefault(topic, _Topic(topic))
+            entry.is_refused = False
+            entry.partition_count = max(partition_count, entry.partition_count)
+            orphans: list[ProducerBatch] = []
+            for number, queue in sorted(entry.queues.items()):
+                if number == -1:
+                    for batch in queue.emptied():
+                        for record, waiting in batch.entries():
+                            self._put(self._queue(entry, -1, record.key), record, waiting)
+                        batch.release()
+                elif not 0 <= number < entry.partition_count:
+                    orphans += queue.emptied()
+            return orphans
 
     def refuse_topic(self, topic: str) -> list[ProducerBatch]:
         """The topic did not appear: refuse it until ``set_partition_count``; what waited for it."""
-        entry = self._topics.setdefault(topic, _Topic(topic))
-        entry.is_refused = True
-        return [batch for queue in entry.queues.values() for batch in queue.emptied()]
+        with self._lock:
+            entry = self._topics.setdefault(topic, _Topic(topic))
+            entry.is_refused = True
+            return [batch for queue in entry.queues.values() for batch in queue.emptied()]
 
     def take_all(self) -> list[ProducerBatch]:
         """Every batch, for ``purge``."""
-        return [
-            batch
-            for topic in self._topics.values()
-            for queue in topic.queues.values()
-            for batch in queue.emptied()
-        ]
+        with self._lock:
+            return [
+                batch
+                for topic in self._topics.values()
+                for queue in topic.queues.values()
+                for batch in queue.emptied()
+            ]
 
     def take_created_before(self, limit_ms: int) -> list[ProducerBatch]:
         """Batches whose first record came before a time: they have waited too long."""
-        taken: list[ProducerBatch] = []
-        for queue in self._active:
-            while queue.sealed and queue.sealed[0].created_ms < limit_ms:
-                taken.append(queue.sealed.pop(0))
-            if not queue.sealed and queue.open is not None and queue.open.created_ms < limit_ms:
-                taken += queue.emptied()
-        return taken
+        with self._lock:
+            taken: list[ProducerBatch] = []
+            for queue in self._active:
+                while queue.sealed and queue.sealed[0].created_ms < limit_ms:
+                    taken.append(queue.sealed.pop(0))
+                if not queue.sealed and queue.open is not None and queue.open.created_ms < limit_ms:
+                    taken += queue.emptied()
+            return taken
 
     def count(self, records: int, size_bytes: int) -> None:
         """Batches tell here what was added to them and what was delivered."""
-        self.message_count += records
-        self.byte_count += size_bytes
+        with self._lock:
+            self.message_count += records
+            self.byte_count += size_bytes
 
 
 def _encoded(content: object) -> bytes | None:
