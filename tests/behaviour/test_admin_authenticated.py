@@ -20,28 +20,18 @@ from ottla.admin import (
     UserScramCredentialUpsertion,
 )
 from ottla.aio import AdminClient as AsyncAdminClient
-from ottla.testing.apache_kafka import QUICK_START_FLAGS, ApacheKafka, free_port
+from ottla.testing.guarded_kafka import GuardedKafka
 from ottla.testing.waiting import eventually
-
-_PLAIN = (
-    "org.apache.kafka.common.security.plain.PlainLoginModule required "
-    'user_alice="alices" user_root="roots";'
-)
-_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 
 
 class Guarded(NamedTuple):
-    """A Kafka that lets anybody in without rights, over its other listener only users."""
+    """Where users log in."""
 
-    unguarded: str
-    guarded: str
+    broker: GuardedKafka
 
     def settings(self, user: str, password: str, mechanism: str = "PLAIN") -> dict[str, Any]:
-        return {
-            "bootstrap.servers": self.guarded, "security.protocol": "sasl_plaintext",
-            "sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": password,
-            "log_level": 0, "error_cb": lambda error: None,
-        }  # fmt: skip
+        silence = {"log_level": 0, "error_cb": lambda error: None}
+        return {**self.broker.settings(user, password, mechanism), **silence}
 
     def client(self, user: str, password: str, mechanism: str = "PLAIN") -> AdminClient:
         return AdminClient(self.settings(user, password, mechanism))
@@ -51,27 +41,8 @@ class Guarded(NamedTuple):
 def kafka(target_name: str) -> Iterator[Guarded]:
     if target_name != "apache":
         pytest.skip("Ottla knows no users yet")
-    running = ApacheKafka(heap="400m", jvm_flags=QUICK_START_FLAGS)
-    plain, port = f"PLAINTEXT://127.0.0.1:{running.port}", free_port()
-    guarded = f"GUARDED://127.0.0.1:{port}"
-    running._settings.update(
-        {
-            "listeners": f"{plain},{guarded},CONTROLLER://127.0.0.1:{running._controller_port}",
-            "advertised.listeners": f"{plain},{guarded}",
-            "listener.security.protocol.map": (
-                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT"
-            ),
-            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
-            "listener.name.guarded.plain.sasl.jaas.config": _PLAIN,
-            "listener.name.guarded.scram-sha-256.sasl.jaas.config": _SCRAM,
-            "listener.name.guarded.scram-sha-512.sasl.jaas.config": _SCRAM,
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS;User:root",
-            "delegation.token.secret.key": "only for this test",
-        }
-    )
-    with running:
-        yield Guarded(running.bootstrap_servers, f"127.0.0.1:{port}")
+    with GuardedKafka({"alice": "alices", "root": "roots"}) as running:
+        yield Guarded(running)
 
 
 @pytest.fixture

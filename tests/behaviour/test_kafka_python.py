@@ -10,7 +10,7 @@ import importlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:
 
 
 @pytest.fixture
-def both(bootstrap: str) -> Iterator[Callable[[Callable[[Library], None]], list[Any]]]:
+def both(bootstrap: str) -> Callable[[Callable[[Library], None]], list[Any]]:
     """Runs a script with both libraries and returns what was seen, which must be the same."""
 
     def run(script: Callable[[Library], None]) -> list[Any]:

@@ -27,6 +27,7 @@ from ottla.client.core.membership.membership import (
     Request,
     Revoke,
     Subscription,
+    WantTopics,
 )
 from ottla.client.core.membership.settings import MembershipSettings
 from ottla.client.errors import KafkaError
@@ -87,6 +88,7 @@ class SimulatedMember:
         self.is_leaving = False
         self.heard: list[Event] = []
         self.waiting: Assign | Revoke | Lost | None = None
+        self.wanted: frozenset[str] = frozenset()
 
     def revocations(self) -> list[Revoke | Lost]:
         """What was taken from it, in order."""
@@ -147,6 +149,7 @@ class SimulatedGroup:
     def subscribe(self, member: SimulatedMember, *names: str) -> None:
         """The application subscribes to these topics and patterns."""
         member.core.subscribe(Subscription.of(names), self.now_ms)
+        member.core.metadata_changed(member.view, self.now_ms)
         self._run(member)
 
     def unsubscribe(self, member: SimulatedMember) -> None:
@@ -247,6 +250,8 @@ class SimulatedGroup:
         if isinstance(event, Assign | Revoke | Lost):
             assert member.waiting is None, "only one event at a time is handed over"
             member.waiting = event
+        elif isinstance(event, WantTopics):
+            member.wanted = event.topics
         elif isinstance(event, Fatal) or (isinstance(event, Left) and member.is_leaving):
             if member.waiting is None:
                 self.kill(member)
@@ -277,7 +282,7 @@ class SimulatedGroup:
         if not member.is_alive:
             return
         if not member.is_cut_off:
-            answer = self._metadata(None)
+            answer = self._metadata(None, member.wanted)
             member.view.update(answer, is_complete=True)
             member.core.metadata_changed(member.view, self.now_ms)
         delay_ms = METADATA_REFRESH_MS * (0.5 + self.random.random())
@@ -346,10 +351,12 @@ class SimulatedGroup:
             assert isinstance(response, Message)
             answer(response)
 
-    def _metadata(self, request: MetadataRequest | None) -> MetadataResponse:
+    def _metadata(
+        self, request: MetadataRequest | None, wanted: frozenset[str] = frozenset()
+    ) -> MetadataResponse:
         image = self.topics.image
         by_id = {topic.topic_id: name for name, topic in image.topics.items()}
-        names: Iterable[str | None] = sorted(image.topics)
+        names: Iterable[str | None] = sorted(wanted.union(image.topics))
         if request is not None and request.topics is not None:
             names = [each.name or by_id.get(each.topic_id) for each in request.topics]
         return MetadataResponse(

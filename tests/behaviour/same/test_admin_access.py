@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ottla.testing.guarded_kafka import GuardedKafka
 from ottla.testing.side_by_side import Run
 from ottla.testing.waiting import eventually
 
-SETTINGS = {
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "super.users": "User:ANONYMOUS",
-}
-
 
 @pytest.fixture(scope="module")
-def bootstrap(target_name: str, new_target: Callable[[Mapping[str, str]], Any]) -> Iterator[str]:
+def guarded(target_name: str) -> Iterator[GuardedKafka]:
     """A broker with access rules, for this module."""
     if target_name != "apache":
         pytest.skip("Ottla has no access rules yet")
-    with new_target(SETTINGS) as running:
-        yield running.bootstrap_servers
+    with GuardedKafka({"alice": "secret"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bootstrap(guarded: GuardedKafka) -> str:
+    """Where the broker lets everybody do everything."""
+    return guarded.bootstrap_servers
 
 
 def only(futures: Any) -> Any:
@@ -102,3 +104,44 @@ def test_credentials(run: Run) -> None:
     altered = admin.alter_user_scram_credentials(refused)
     for user in (alice, bob, "nobody"):
         run.call(f"altered {run.text(user)}", altered[user].result, 20)
+
+
+def test_without_rights(run: Run, guarded: GuardedKafka) -> None:
+    topic, group = run.topic(), run.name("group")
+    admin, names = run.admin_client(guarded.settings("alice", "secret")), run.admin
+    part = run.kafka.TopicPartition
+    entry = names.ConfigEntry(
+        "retention.ms", "1", incremental_operation=names.AlterConfigOpType.SET
+    )
+    resource = names.ConfigResource("topic", topic, incremental_configs=[entry])
+    of_group = run.kafka.ConsumerGroupTopicPartitions
+    rule = names.AclBinding("topic", topic, "literal", "User:alice", "*", "all", "allow")
+    match = names.AclBindingFilter("any", None, "any", None, None, "any", "any")
+    for label, futures in {
+        "create": admin.create_topics([names.NewTopic(run.name("topic"), 1, 1)]),
+        "delete": admin.delete_topics([topic]),
+        "grow": admin.create_partitions([names.NewPartitions(topic, 3)]),
+        "describe": admin.describe_topics(run.kafka.TopicCollection([topic])),
+        "configuration": admin.describe_configs([resource]),
+        "broker": admin.describe_configs([names.ConfigResource("broker", "1")]),
+        "configure": admin.incremental_alter_configs([resource]),
+        "records": admin.delete_records([part(topic, 0, 0)]),
+        "group": admin.describe_consumer_groups([group]),
+        "delete group": admin.delete_consumer_groups([group]),
+        "offsets": admin.list_consumer_group_offsets([of_group(group)]),
+        "set offsets": admin.alter_consumer_group_offsets([of_group(group, [part(topic, 0, 1)])]),
+        "rule": admin.create_acls([rule]),
+        "rules": {None: admin.describe_acls(match)},
+        "no rules": admin.delete_acls([match]),
+        "credentials": {None: admin.describe_user_scram_credentials()},
+        "elect": {None: admin.elect_leaders(run.kafka.ElectionType.PREFERRED, [part(topic, 0)])},
+        "cluster": {None: admin.describe_cluster(include_authorized_operations=True)},
+        "groups": {None: admin.list_consumer_groups()},
+    }.items():
+        for future in futures.values():
+            error = future.exception(20)
+            run.note(label, error if error is not None else type(future.result()).__name__)
+    listed = admin.list_topics(timeout=20)
+    run.note(
+        "topics", list(listed.topics), run.describe(admin.list_topics(topic, timeout=20).topics)
+    )

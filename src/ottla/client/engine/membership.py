@@ -116,7 +116,9 @@ class GroupMember:
         Raises:
             KafkaException: ``_INVALID_ARG``: a pattern makes no sense.
         """
-        self._core.subscribe(Subscription.of(names), self._engine.now_ms())
+        now_ms = self._engine.now_ms()
+        self._core.subscribe(Subscription.of(names), now_ms)
+        self._core.metadata_changed(self._engine.cluster, now_ms)
         self._run()
 
     def unsubscribe(self) -> None:

@@ -13,6 +13,7 @@ from ottla.client.engine.membership import GroupMember
 from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError
 from ottla.ports.entropy import SeededEntropy
+from ottla.wire.api.k03_metadata import DescribedTopic, MetadataResponse
 from ottla.wire.api.k11_join_group import JoinGroupResponse
 from ottla.wire.api.k12_heartbeat import HeartbeatResponse
 from ottla.wire.api.k13_leave_group import LeaveGroupResponse
@@ -36,6 +37,8 @@ class HandEngine:
 
     def __init__(self) -> None:
         self.cluster = ClusterView()
+        topic = DescribedTopic(error_code=0, name="t", partitions=[])
+        self.cluster.update(MetadataResponse(brokers=[], topics=[topic]))
         self.time_ms = 1_000.0
         self.timers: list[Timer] = []
         self.asked: list[tuple[Any, Lane | None]] = []

@@ -70,7 +70,7 @@ class ClassicMembership(Member):
     """
 
     def __init__(self, settings: MembershipSettings) -> None:
-        super().__init__(settings, matches_patterns=True)
+        super().__init__(settings)
         self._state = _State.OUT
         self._member_id = ""
         self._generation = NO_GENERATION
@@ -123,9 +123,8 @@ class ClassicMembership(Member):
         if self._subscription is None:
             return
         self._events += self._topics.failures(cluster)
-        was_known = self._topics.is_known
-        if self._topics.look(cluster) and was_known:
-            self._rejoins_for = "other topics match the subscription's patterns"
+        if self._topics.look(cluster):
+            self._rejoins_for = "topics of the subscription came or went"
         leading = self._leading
         if self._state is _State.STABLE and leading is not None and leading.has_changed(cluster):
             self._rejoins_for = "the group's topics changed"
@@ -200,7 +199,7 @@ class ClassicMembership(Member):
             if self._owned:
                 self._hand_over(Revoke(tuple(sorted(self._owned)), is_incremental=False))
             return
-        topics = self._topics.topics
+        topics = self._topics.found
         unwanted = tuple(sorted(p for p in self._owned if p[0] not in topics))
         if unwanted and self._topics.is_known:
             self._hand_over(Revoke(unwanted, is_incremental=True))
@@ -215,6 +214,8 @@ class ClassicMembership(Member):
             and self._handing_over is None
             and not self.awaits_poll
             and self._topics.is_known
+            # There is nothing to share yet.
+            and bool(self._topics.found)
         )
 
     # Joining
@@ -227,7 +228,7 @@ class ClassicMembership(Member):
         message = join_request(
             self.settings,
             self._member_id,
-            self._topics.topics,
+            self._topics.found,
             owned=self._owned,
             assigned_before=self._assigned,
             assigned_generation=self._assigned_generation,

@@ -79,7 +79,7 @@ class ConsumerMembership(Member):
     """
 
     def __init__(self, settings: MembershipSettings, member_id: str, cluster: ClusterView) -> None:
-        super().__init__(settings, matches_patterns=False)
+        super().__init__(settings)
         self._member_id = member_id
         self._epoch = _JOINING_EPOCH
         self._names = TopicNames(cluster)

@@ -41,10 +41,9 @@ class Member:
     What the subclass adds is how it gets in, stays in and is told its assignment.
     """
 
-    def __init__(self, settings: MembershipSettings, *, matches_patterns: bool) -> None:
+    def __init__(self, settings: MembershipSettings) -> None:
         self.settings = settings
         self.awaits_poll = False
-        self._matches_patterns = matches_patterns
         self._subscription: Subscription | None = None
         self._topics = SubscribedTopics(Subscription())
         self._owned: set[Partition] = set()
@@ -84,11 +83,7 @@ class Member:
             self.awaits_poll = False
         self._is_leaving = False
         self._subscription = subscription
-        self._topics = SubscribedTopics(
-            subscription,
-            excluded=self.settings.excluded_topics,
-            matches_patterns=self._matches_patterns,
-        )
+        self._topics = SubscribedTopics(subscription, excluded=self.settings.excluded_topics)
         self._subscribed(now_ms)
 
     def unsubscribe(self, now_ms: float) -> None:

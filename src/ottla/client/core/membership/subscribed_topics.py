@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from ottla.client.core.cluster import ClusterView
@@ -21,38 +20,19 @@ class SubscribedTopics:
     Args:
         subscription: what the application wants.
         excluded: patterns of topics that no pattern of the subscription matches.
-        matches_patterns: whether patterns are matched here, and not by the group's coordinator.
     """
 
-    __slots__ = ("_excluded", "_matches_patterns", "_patterns", "_reported", "matched", "names")
+    __slots__ = ("_excluded", "_patterns", "_reported", "found", "is_known", "names")
 
-    def __init__(
-        self,
-        subscription: Subscription,
-        *,
-        excluded: Iterable[str] = (),
-        matches_patterns: bool = True,
-    ) -> None:
+    def __init__(self, subscription: Subscription, *, excluded: Iterable[str] = ()) -> None:
         self.names = subscription.topics
-        # None: not known yet.
-        self.matched: frozenset[str] | None = frozenset()
-        self._patterns: list[re.Pattern[str]] = []
-        if subscription.patterns and matches_patterns:
-            self.matched = None
-            self._patterns = [compile_pattern(each) for each in subscription.patterns]
-        self._matches_patterns = matches_patterns
+        # Those that exist, by name or by pattern.
+        self.found: frozenset[str] = frozenset()
+        # Whether it has been seen which ones exist.
+        self.is_known = False
+        self._patterns = [compile_pattern(each) for each in subscription.patterns]
         self._excluded = [compile_pattern(each) for each in excluded]
         self._reported: dict[str, int] = {}
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it has been seen which topics the patterns match."""
-        return self.matched is not None
-
-    @property
-    def topics(self) -> frozenset[str]:
-        """All topics of the subscription that are known by name."""
-        return self.names | (self.matched or frozenset())
 
     @property
     def has_patterns(self) -> bool:
@@ -60,18 +40,23 @@ class SubscribedTopics:
         return bool(self._patterns)
 
     def look(self, cluster: ClusterView) -> bool:
-        """Match the patterns against the topics there are now; whether that changed anything."""
-        if not self._patterns:
-            return False
-        before = self.matched
-        self.matched = frozenset(
+        """See which topics there are now; whether that is news, after the first time."""
+        before, was_known = self.found, self.is_known
+        self.found = frozenset(
             name
             for name, topic in cluster.topics.items()
-            if topic.error_code == ErrorCode.NONE
-            and any(pattern.match(name) for pattern in self._patterns)
-            and not any(pattern.match(name) for pattern in self._excluded)
+            if (topic.error_code == ErrorCode.NONE or topic.partitions)
+            and (name in self.names or self._matches(name))
         )
-        return self.matched != before
+        # Lists of all topics do not say which ones are missing.
+        is_told = self.has_patterns or self.names <= cluster.topics.keys()
+        self.is_known = was_known or is_told
+        return was_known and self.found != before
+
+    def _matches(self, name: str) -> bool:
+        return any(pattern.match(name) for pattern in self._patterns) and not any(
+            pattern.match(name) for pattern in self._excluded
+        )
 
     def failures(self, cluster: ClusterView) -> list[Failed]:
         """The topics that turned out to be missing, each once until it is there again."""

@@ -33,7 +33,18 @@ class Dialogue:
     def begin(self, core: Membership, *topics: str) -> None:
         """Subscribe a fresh member."""
         self.core = core
-        core.subscribe(Subscription.of(topics), self.now_ms)
+        self.subscribe(*topics)
+
+    def subscribe(self, *topics: str) -> None:
+        """Subscribe to topics that exist, or to patterns of what the test will show."""
+        self.core.subscribe(Subscription.of(topics), self.now_ms)
+        if not any(name.startswith("^") for name in topics):
+            self.show(dict.fromkeys(topics, 1))
+        self.go_on()
+
+    def show(self, topics: dict[str, int]) -> None:
+        """The view of the cluster has these topics now."""
+        self.core.metadata_changed(self.view_of(topics), self.now_ms)
         self.go_on()
 
     def go_on(self, duration_ms: float = 0.0) -> None:

@@ -171,8 +171,7 @@ def test_a_static_leader_that_comes_back_leaves_the_assignment_alone(dialogue: D
     dialogue.answer(synced(0))
     dialogue.apply()
     # It watches the topics all the same.
-    dialogue.core.metadata_changed(dialogue.view_of({"t": 3}), dialogue.now_ms)
-    dialogue.go_on()
+    dialogue.show({"t": 3})
     assert not dialogue.is_asked(JoinGroupResponse)
 
 
@@ -203,23 +202,17 @@ def test_a_new_broker_hears_the_rack_the_instance_and_the_reason(dialogue: Dialo
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"protocol_name": "mine"},
-        {"protocol_name": None},
-        {"protocol_type": "connect"},
-        {"generation_id": -5},
-        {"member_id": ""},
-    ],
-)
+    ("name", "value"),
+    [("protocol_name", "mine"), ("protocol_name", None), ("protocol_type", "connect"),
+     ("generation_id", -5), ("member_id", "")],
+)  # fmt: skip
 def test_an_answer_that_makes_no_sense_is_refused(
-    dialogue: Dialogue, change: dict[str, Any]
+    dialogue: Dialogue, name: str, value: Any
 ) -> None:
     dialogue.begin(ClassicMembership(EAGER), "t")
     dialogue.asked(JoinGroupResponse)
     answer = joined()
-    for name, value in change.items():
-        setattr(answer, name, value)
+    setattr(answer, name, value)
     dialogue.answer(answer)
     assert not dialogue.is_asked(SyncGroupResponse)
     (failure,) = dialogue.heard(Failed)
@@ -358,8 +351,7 @@ def test_a_cooperative_member_that_gives_nothing_up_stays(dialogue: Dialogue) ->
 
 def test_topics_nobody_wants_any_more_are_given_up_before_joining(dialogue: Dialogue) -> None:
     settle(dialogue, COOPERATIVE, 0)
-    dialogue.core.subscribe(Subscription.of(["u"]), dialogue.now_ms)
-    dialogue.go_on()
+    dialogue.subscribe("u")
     assert dialogue.heard(Revoke) == [Revoke((("t", 0),), is_incremental=True)]
     dialogue.apply()
     told = decode_subscription(dialogue.asked(JoinGroupResponse).protocols[0].metadata)
@@ -414,12 +406,9 @@ def test_the_leader_joins_again_when_topics_grow_or_go(dialogue: Dialogue) -> No
         dialogue.asked(SyncGroupResponse)
         dialogue.answer(synced(0))
         dialogue.apply()
-        view = dialogue.view_of({"t": 2, "u": 1})
-        dialogue.core.metadata_changed(view, dialogue.now_ms)
-        dialogue.go_on()
+        dialogue.show({"t": 2, "u": 1})
         assert dialogue.heard(Revoke) == []
-        dialogue.core.metadata_changed(dialogue.view_of(change), dialogue.now_ms)
-        dialogue.go_on()
+        dialogue.show(change)
         assert len(dialogue.heard(Revoke)) == 1
         dialogue.apply()
         assert dialogue.asked(JoinGroupResponse).reason == "the group's topics changed"
@@ -436,8 +425,7 @@ def test_a_view_that_lags_behind_the_assignment_is_no_change(dialogue: Dialogue)
     dialogue.answer(synced(0))
     dialogue.apply()
     for count in (2, 2, 4):
-        dialogue.core.metadata_changed(dialogue.view_of({"t": count}), dialogue.now_ms)
-        dialogue.go_on()
+        dialogue.show({"t": count})
     assert not dialogue.heard(Revoke)
 
 
@@ -446,27 +434,37 @@ def test_patterns_wait_for_the_topics_and_follow_them(dialogue: Dialogue) -> Non
     dialogue.begin(ClassicMembership(settings), "^a", "z")
     assert dialogue.heard(WantTopics)[-1] == WantTopics(frozenset({"z"}), all_topics=True)
     assert not dialogue.is_asked(JoinGroupResponse)
-    dialogue.core.metadata_changed(dialogue.view_of({"a": 1, "ab": 1, "ba": 1}), dialogue.now_ms)
-    dialogue.go_on()
+    dialogue.show({"a": 1, "ab": 1, "ba": 1})
     told = decode_subscription(dialogue.asked(JoinGroupResponse).protocols[0].metadata)
-    assert told.topics == ["a", "z"]
+    assert told.topics == ["a"]
     dialogue.answer(joined())
     dialogue.asked(SyncGroupResponse)
     dialogue.answer(synced(0))
     dialogue.apply()
-    dialogue.core.metadata_changed(dialogue.view_of({"a": 1, "ac": 1, "ba": 1}), dialogue.now_ms)
-    dialogue.go_on()
+    dialogue.show({"a": 1, "ac": 1, "ba": 1, "z": 1})
     dialogue.apply()
     request = dialogue.asked(JoinGroupResponse)
     assert decode_subscription(request.protocols[0].metadata).topics == ["a", "ac", "z"]
-    assert request.reason == "other topics match the subscription's patterns"
+    assert request.reason == "topics of the subscription came or went"
+
+
+def test_nobody_joins_for_topics_that_do_not_exist(dialogue: Dialogue) -> None:
+    dialogue.begin(ClassicMembership(EAGER))
+    dialogue.core.subscribe(Subscription.of(["t"]), dialogue.now_ms)
+    for topics in ({}, {"t": 0}):
+        dialogue.core.metadata_changed(dialogue.view_of(topics), dialogue.now_ms)
+        dialogue.go_on(60_000)
+        assert not dialogue.is_asked(JoinGroupResponse)
+        assert dialogue.core.next_deadline_ms() > dialogue.now_ms
+    dialogue.show({"t": 1})
+    assert dialogue.is_asked(JoinGroupResponse)
 
 
 def test_a_missing_topic_is_told_once(dialogue: Dialogue) -> None:
     settle(dialogue, EAGER, 0)
-    for topics in ({"t": 0}, {"t": 0}, {"t": 1}, {"t": 0}):
-        dialogue.core.metadata_changed(dialogue.view_of(topics), dialogue.now_ms)
-        dialogue.go_on()
+    for count in (0, 0, 1, 0):
+        dialogue.core.metadata_changed(dialogue.view_of({"t": count}), dialogue.now_ms)
+    dialogue.go_on()
     failures = dialogue.heard(Failed)
     assert [each.topic for each in failures] == ["t", "t"]
     assert failures[0].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
@@ -564,8 +562,7 @@ def test_a_static_member_closes_without_leaving_but_unsubscribes_for_good(
     dialogue.apply()
     assert dialogue.heard(Left) == [Left()]
     assert not dialogue.is_asked(LeaveGroupResponse)
-    dialogue.core.subscribe(Subscription.of(["t"]), dialogue.now_ms)
-    dialogue.go_on()
+    dialogue.subscribe("t")
     take_generation(dialogue, STATIC, 0, generation=2)
     dialogue.core.unsubscribe(dialogue.now_ms)
     dialogue.go_on()
@@ -593,8 +590,7 @@ def test_subscribing_while_leaving_stays(dialogue: Dialogue) -> None:
     settle(dialogue, EAGER, 0)
     dialogue.core.unsubscribe(dialogue.now_ms)
     dialogue.go_on()
-    dialogue.core.subscribe(Subscription.of(["u"]), dialogue.now_ms)
-    dialogue.go_on()
+    dialogue.subscribe("u")
     dialogue.apply()
     assert not dialogue.is_asked(LeaveGroupResponse)
     assert dialogue.asked(JoinGroupResponse).member_id == "me"
