@@ -9,6 +9,7 @@ import itertools
 import pathlib
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
 
@@ -27,6 +28,10 @@ from ottla.testing.raw_client import fixed_port
 from ottla.testing.waiting import eventually
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
 from ottla.wire.api.k19_create_topics import ConfigToSet, CreateTopicsRequest, TopicToCreate
+
+# A suite in the background of a shell has Ctrl-C ignored, and so would all that it tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Brokers and clients are started hundreds of times.
 keep_bytecode(PEERS_DIRECTORY.parent / "bytecode")
