@@ -43,9 +43,15 @@ class ConsumingPositions:
             consuming.spawn(self._list(leader, asked, listing))
         for leader, (asked, checking) in plan.validated.items():
             consuming.spawn(self._check(leader, asked, checking))
+        self._tell_of_void()
         consuming.deliver(plan.errors)
         needs_metadata, self.core.needs_metadata = self.core.needs_metadata, False
         return needs_metadata
+
+    def _tell_of_void(self) -> None:
+        if self.core.has_voided:
+            self.core.has_voided = False
+            self._consuming.application.look_again()
 
     def next_deadline_ms(self, now_ms: float) -> float | None:
         """When to carry on, if nothing happens before."""
@@ -98,8 +104,7 @@ class ConsumingPositions:
                 self._engine.refresh_metadata()
             return
         errors = self.core.checked(asked, answer, self._engine.now_ms(), self._engine.randomness())
-        if errors or any(partition.version != version for partition, version in asked.partitions):
-            self._consuming.application.look_again()
+        self._tell_of_void()
         self._consuming.deliver(errors)
         self._consuming.wake()
 

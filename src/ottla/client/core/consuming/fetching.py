@@ -33,8 +33,9 @@ from ottla.wire.errors import ErrorCode
 _CONSUMER = -1
 _READ_COMMITTED = 1
 # While partitions are left out because enough of them is fetched, the others must not make the
-# broker wait long: the application may need those left out at any moment.
-_WAIT_WHEN_CROWDED_MS = 20
+# broker wait long: the application may need those left out at any moment. The less it reads, the
+# longer that may take.
+_FIRST_WAIT_WHEN_CROWDED_MS = 20
 # How long to read from the replica that the leader named, as Kafka's metadata.max.age.ms (KIP-392).
 _PREFERENCE_MS = 300_000
 
@@ -117,6 +118,7 @@ class Fetcher:
         self._turn = 0
         self.is_crowded = False
         """Whether something was not fetched at the last plan because enough of it is there."""
+        self._crowded_wait_ms = _FIRST_WAIT_WHEN_CROWDED_MS
         self.received_messages = 0
         self.received_bytes = 0
         self.needs_metadata = False
@@ -253,9 +255,12 @@ class Fetcher:
     def _request(self, part: SessionRequest, size_bytes: int) -> FetchRequest:
         settings = self._settings
         wait_ms = settings.max_wait_ms
+        if self.is_crowded:
+            wait_ms = min(wait_ms, self._crowded_wait_ms)
+            self._crowded_wait_ms = 2 * wait_ms
         return FetchRequest(
             replica_id=_CONSUMER,
-            max_wait_ms=min(wait_ms, _WAIT_WHEN_CROWDED_MS) if self.is_crowded else wait_ms,
+            max_wait_ms=wait_ms,
             min_bytes=settings.min_bytes,
             max_bytes=size_bytes,
             isolation_level=_READ_COMMITTED if settings.is_read_committed else 0,
@@ -450,6 +455,7 @@ class Fetcher:
 
     def released(self, records: FetchedRecords) -> None:
         """The application has read these records, or they are thrown away."""
+        self._crowded_wait_ms = _FIRST_WAIT_WHEN_CROWDED_MS
         partition = records.partition
         partition.queued_messages -= records.cursor.record_count
         self.budget.release(records.size_bytes)

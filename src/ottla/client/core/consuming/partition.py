@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ottla.client.errors import KafkaError
 from ottla.client.values import OFFSET_BEGINNING, OFFSET_INVALID, OFFSET_STORED
 from ottla.records.errors import RecordsError
+from ottla.wire.declare import ZERO_UUID
 
 NO_EPOCH = -1
 NO_REPLICA = -1
@@ -86,13 +87,15 @@ class AssignedPartition:
         "last_stable_offset", "leader_epoch", "list_timestamp", "log_start_offset", "number",
         "preferred_replica", "preferred_until_ms", "queued_messages", "received_bytes",
         "received_messages", "reported_error", "reset_reason", "stage", "start_offset", "topic",
-        "version",
+        "topic_id", "version",
     )  # fmt: skip
 
     def __init__(self, start: Start, *, stores_offsets: bool = True) -> None:
         self.topic = start.topic
         self.number = start.partition
         self.start_offset = OFFSET_STORED if start.offset == OFFSET_INVALID else start.offset
+        self.topic_id = ZERO_UUID
+        """The topic's id as it was first seen: another one is another log under the same name."""
         self.received_messages = 0
         self.received_bytes = 0
         self.version = 0

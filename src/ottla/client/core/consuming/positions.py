@@ -16,6 +16,7 @@ from ottla.client.core.consuming.partition import (
     Stage,
 )
 from ottla.client.errors import KafkaError
+from ottla.client.values import OFFSET_INVALID
 from ottla.wire.api.k02_list_offsets import (
     ListedPartition,
     ListOffsetsRequest,
@@ -30,6 +31,7 @@ from ottla.wire.api.k23_offset_for_leader_epoch import (
     PartitionToCheck,
     TopicToCheck,
 )
+from ottla.wire.declare import ZERO_UUID
 from ottla.wire.errors import ErrorCode
 
 ResetPolicy = Literal["earliest", "latest", "error"]
@@ -89,6 +91,8 @@ class Positions:
         self._max_backoff_ms = max_backoff_ms
         self.needs_metadata = False
         """Whether an answer showed that the view of the cluster is out of date."""
+        self.has_voided = False
+        """Whether records that the application has not read yet became void."""
 
     def plan(
         self, partitions: Iterable[AssignedPartition], cluster: ClusterView, now_ms: float
@@ -99,6 +103,7 @@ class Positions:
         validated: dict[int, list[AssignedPartition]] = {}
         errors: list[PartitionError] = []
         for partition in partitions:
+            self._notice_topic(partition, cluster)
             self._notice_leader(partition, cluster)
             if partition.stage is Stage.VALIDATED and 0 <= partition.leader_epoch <= (
                 partition.fetch_epoch
@@ -124,6 +129,21 @@ class Positions:
             {leader: _checking(group) for leader, group in validated.items()},
             errors,
         )
+
+    def _notice_topic(self, partition: AssignedPartition, cluster: ClusterView) -> None:
+        """A topic that was deleted and made anew has other records at the same offsets."""
+        view = cluster.topics.get(partition.topic)
+        if view is None or view.topic_id in (ZERO_UUID, partition.topic_id):
+            return
+        is_other = partition.topic_id != ZERO_UUID
+        partition.topic_id = view.topic_id
+        if is_other:
+            self.has_voided = True
+            partition.leader_epoch = NO_EPOCH
+            partition.committed_offset = OFFSET_INVALID
+            partition.refetch()
+            text = f"{partition.topic} was deleted and made anew"
+            partition.reset(KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, text))
 
     def _notice_leader(self, partition: AssignedPartition, cluster: ClusterView) -> None:
         """A new leader may have a shorter log: positions are validated before going on."""
@@ -275,9 +295,11 @@ class Positions:
             f"{partition.fetch_epoch} at {answer.end_offset}, before {partition.fetch_offset}",
         )
         if self._policy == "error" or answer.end_offset < 0:
+            self.has_voided = True
             partition.refetch()
             partition.reset(reason)
             return
+        self.has_voided = True
         # What was fetched beyond the common part is not in the log any more: nothing that was not
         # handed out may be.
         partition.begin_at(answer.end_offset, answer.leader_epoch)

@@ -204,11 +204,21 @@ def test_brokers_share_the_budget(cluster: ClusterView) -> None:
 
 def test_enough_messages_of_a_partition_are_enough(cluster: ClusterView) -> None:
     reader = Reader(cluster, assigned(0), assigned(1), queued_min_messages=10, max_wait_ms=500)
-    reader.fetch(response(fetched(0, batch(0, 10))))
+    (records,) = reader.fetch(response(fetched(0, batch(0, 10))))
+    assert isinstance(records, FetchedRecords)
     (plan,) = reader.plan()
     assert plan.request.forgotten_topics_data[0].partitions == [0]
     # The application may need partition 0 again at any moment.
-    assert plan.request.max_wait_ms < 100
+    assert plan.request.max_wait_ms == 20
+    # It does not: the broker is asked less and less often.
+    for wait_ms in (40, 80, 160, 320, 500, 500):
+        assert reader.answer(response()) == []
+        (plan,) = reader.plan()
+        assert plan.request.max_wait_ms == wait_ms
+    reader.answer(response())
+    reader.fetcher.released(records)
+    (plan,) = reader.plan()
+    assert (plan.request.max_wait_ms, asked(plan)) == (500, {0: 10})
 
 
 # Ends and errors

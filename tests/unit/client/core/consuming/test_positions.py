@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from ottla.client.core.cluster import ClusterView
@@ -174,3 +176,14 @@ def test_without_a_leader_metadata_are_needed() -> None:
     core, partition = positions(), assigned(0, OFFSET_BEGINNING)
     assert is_empty(core.plan([partition], ClusterView(), 0))
     assert core.needs_metadata
+
+
+def test_a_topic_made_anew_is_begun_anew(cluster: ClusterView) -> None:
+    core, partition = positions(), assigned(0)
+    core.plan([partition], cluster, 0)
+    partition.fetch_offset, partition.committed_offset = 50, 40
+    cluster.update(metadata([2, 1, 2], epoch=0, topic_id=uuid.UUID(int=8)))
+    ((leader, (_, request)),) = core.plan([partition], cluster, 0).listed.items()
+    assert (leader, request.topics[0].partitions[0].timestamp) == (2, -2)
+    assert core.has_voided
+    assert partition.committed_offset == OFFSET_INVALID
