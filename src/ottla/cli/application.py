@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,21 +12,49 @@ import click
 
 from ottla import __version__
 from ottla.cli.flags import Command, Flag
+from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.report import report_errors
 
 EXIT_USAGE = 2
 HELP_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+# Subcommand -> module below `people` and the name of its click command there.
+PEOPLE = {
+    "acls": ("delegated", "acls"),
+    "completion": ("delegated", "completion"),
+    "configs": ("settings", "configs"),
+    "consume": ("messages", "consume"),
+    "doctor": ("doctor", "doctor"),
+    "groups": ("groups", "groups"),
+    "log": ("delegated", "log"),
+    "perf": ("delegated", "perf"),
+    "produce": ("messages", "produce"),
+    "profile": ("settings", "profile"),
+    "topics": ("topics", "topics"),
+}
+
+
 class _Ottla(click.Group):
-    """The root command, which knows what a mistyped subcommand was meant to be."""
+    """The root command: it imports subcommands when they are needed, and knows what a mistyped one
+    was meant to be."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *PEOPLE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in PEOPLE:
+            return super().get_command(ctx, cmd_name)
+        module, name = PEOPLE[cmd_name]
+        found: click.Command = getattr(importlib.import_module(f"ottla.cli.people.{module}"), name)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            close = difflib.get_close_matches(name, self.commands, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
             suggestion = f" Did you mean '{close[0]}'?" if close else ""
             raise click.UsageError(f"There is no command '{name}'.{suggestion}", ctx)
         return super().resolve_command(ctx, args)
@@ -41,8 +71,14 @@ def run(commands: Mapping[str, Command], arguments: Sequence[str]) -> int:
     click.version_option(__version__, prog_name="ottla", message="%(prog)s %(version)s")(
         application
     )
+    if "_OTTLA_COMPLETE" in os.environ:
+        application.main(list(arguments), prog_name="ottla")  # what click does for the shell
     try:
         result = application.main(list(arguments), prog_name="ottla", standalone_mode=False)
+    except ToolFailure as failure:
+        if failure.told:
+            report_errors([failure.told], failure.hint)
+        return failure.status
     except click.exceptions.NoArgsIsHelpError as shown:
         click.echo(shown.ctx.get_help() if shown.ctx else shown.format_message())
         return EXIT_USAGE
