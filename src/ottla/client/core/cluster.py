@@ -78,8 +78,10 @@ class ClusterView:
 
     def leader(self, topic: str, number: int) -> Broker | None:
         """The broker that leads a partition, None if it has no leader or it can't be reached."""
-        partition = self.partition(topic, number)
-        return None if partition is None else self.brokers.get(partition.leader_id)
+        view = self.topics.get(topic)
+        if view is None or not 0 <= number < len(view.partitions):
+            return None
+        return self.brokers.get(view.partitions[number].leader_id)
 
     def name_of(self, topic_id: uuid.UUID) -> str | None:
         """The name of the topic with this id, None if no topic is known by it."""

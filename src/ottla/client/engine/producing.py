@@ -89,7 +89,12 @@ class Producing:
         self.engine = engine
         self.configuration = configuration
         self.accumulator = accumulator
-        self.sender = Sender(_sender_settings(configuration), engine.cluster, self._may_send)
+        is_transactional = configuration.transactional_id is not None
+        self.sender = Sender(
+            _sender_settings(configuration),
+            engine.cluster,
+            self._may_send if is_transactional else None,
+        )
         self.fatal_error: KafkaError | None = None
         self.on_refusal: Callable[[KafkaException | None], None] = lambda exception: None
         """Told why nothing can be produced any more."""
@@ -189,8 +194,6 @@ class Producing:
     # --- sending ---
 
     def _may_send(self, topic: str, number: int) -> bool:
-        if self.fatal_error is not None:
-            return False
         return self.transacting is None or self.transacting.may_send(topic, number)
 
     def _pump(self) -> None:
@@ -199,11 +202,13 @@ class Producing:
         if self.engine.is_closed:
             return
         now_ms = self.engine.now_ms()
-        accumulator, sender, is_ready = self.accumulator, self.sender, self.engine.is_ready
+        accumulator, sender = self.accumulator, self.sender
         self._topics.adopt_new()
         if now_ms >= self._expiry_ms:
             self._expire(now_ms)
         while True:
+            # Asked for each partition, and the same for all those of a broker.
+            is_ready = _Readiness(self._is_ready).__getitem__
             found, due_ms = accumulator.ready(int(now_ms))
             for topic, number in found:
                 if sender.wants(topic, number, now_ms, is_ready):
@@ -220,6 +225,9 @@ class Producing:
             self.transacting.poke()
         self._set_timer(now_ms, due_ms)
         self._tell_outcomes()
+
+    def _is_ready(self, broker_id: int) -> bool:
+        return self.fatal_error is None and self.engine.is_ready(broker_id)
 
     def _send(self, request: Request) -> None:
         versions = self.engine.versions(request.broker_id)
@@ -267,7 +275,10 @@ class Producing:
             else:
                 answers = read_answers(response, self.engine.cluster)
                 self.engine.throttled(request.broker_id, response.throttle_time_ms)
-        self.sender.answered(request, answers, self.engine.now_ms(), self.engine.randomness())
+        # Chance spreads what is tried again; asking the system for it takes its time.
+        has_failed = any(answer.error is not None for answer in answers.values())
+        randomness = self.engine.randomness() if has_failed else 0.0
+        self.sender.answered(request, answers, self.engine.now_ms(), randomness)
         if self.gives_up_waiting:
             self.sender.purge(in_queue=True, in_flight=False)
         self._tell_outcomes()
@@ -409,6 +420,18 @@ class Producing:
             "txmsgs": self._sent_messages,
             "txmsg_bytes": self._sent_bytes,
         }
+
+
+class _Readiness(dict[int, bool]):
+    """Which brokers can be sent to, each asked for once."""
+
+    def __init__(self, is_ready: Callable[[int], bool]) -> None:
+        super().__init__()
+        self._is_ready = is_ready
+
+    def __missing__(self, broker_id: int) -> bool:
+        answer = self[broker_id] = self._is_ready(broker_id)
+        return answer
 
 
 def _sender_settings(configuration: ProducerConfiguration) -> SenderSettings:

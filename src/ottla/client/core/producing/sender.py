@@ -86,15 +86,15 @@ class Sender:
     Args:
         settings: the configuration.
         cluster: who leads what.
-        may_send: whether a partition may be written to now; a transaction says no until it
-            contains the partition.
+        may_send: whether a partition may be written to now, if not all may always; a transaction
+            says no until it contains the partition.
     """
 
     def __init__(
         self,
         settings: SenderSettings,
         cluster: ClusterView,
-        may_send: Callable[[str, int], bool] = lambda topic, number: True,
+        may_send: Callable[[str, int], bool] | None = None,
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.needs_metadata = False
@@ -256,7 +256,9 @@ class Sender:
     ) -> int | None:
         """The broker that can be sent the partition's next batch now."""
         settings = self._settings
-        if now_ms < queue.ready_at_ms or not self._may_send(queue.topic, queue.number):
+        if now_ms < queue.ready_at_ms:
+            return None
+        if self._may_send is not None and not self._may_send(queue.topic, queue.number):
             return None
         if settings.is_idempotent and (queue.identity == NOBODY or not queue.may_send_next):
             return None
@@ -264,16 +266,17 @@ class Sender:
         if leader is None:
             self.needs_metadata = True
             return None
-        load = self._loads.get(leader.broker_id)
+        broker_id = leader.broker_id
+        load = self._loads.get(broker_id)
         if load is not None and (
             load.requests >= settings.max_in_flight
             or load.size_bytes >= settings.max_in_flight_bytes
         ):
             return None
-        if not is_ready(leader.broker_id):
-            self.brokers_needed.add(leader.broker_id)
+        if not is_ready(broker_id):
+            self.brokers_needed.add(broker_id)
             return None
-        return leader.broker_id
+        return broker_id
 
     def _begin(
         self, request: Request, queue: PartitionQueue, pending: Pending, size_bytes: int
