@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ottla import AdminClient, KafkaError, KafkaException, TopicCollection
+from ottla import AdminClient, KafkaError, KafkaException, TopicCollection, TopicPartition
 from ottla.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     KafkaPrincipal,
     NewTopic,
@@ -113,6 +114,24 @@ def test_rights_are_given_and_told(kafka: Guarded, root: AdminClient) -> None:
         assert code_of(alice.describe_metadata_quorum()) == "CLUSTER_AUTHORIZATION_FAILED"
     cluster = root.describe_cluster(include_authorized_operations=True).result(20)
     assert AclOperation.ALTER in (cluster.authorized_operations or ())
+
+
+def test_without_rights(kafka: Guarded, root: AdminClient) -> None:
+    root.create_topics([NewTopic("forbidden", 1, 1)])["forbidden"].result(20)
+    everything = AclBindingFilter("any", None, "any", None, None, "any", "any")
+    partition = TopicPartition("forbidden", 0, 0)
+    with kafka.client("alice", "alices") as alice:
+        futures: dict[str, Future[Any]] = {
+            "CLUSTER": alice.describe_user_scram_credentials(),
+            "cluster": alice.describe_acls(everything),
+            "topic": alice.delete_records([partition])[partition],
+            "Topic": alice.describe_producers([partition])[partition],
+            "transactional_id": alice.describe_transactions(["x"])["x"],
+            "group": alice.describe_share_groups(["g"])["g"],
+        }
+        for kind, future in futures.items():
+            assert code_of(future) == f"{kind.upper()}_AUTHORIZATION_FAILED"
+        assert alice.list_all_groups().result(20) == []
 
 
 def test_delegation_tokens(kafka: Guarded, root: AdminClient) -> None:

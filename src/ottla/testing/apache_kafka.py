@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Self
 
 PEERS_DIRECTORY = pathlib.Path(
     os.environ.get("OTTLA_PEERS", pathlib.Path(__file__).parents[3] / ".cache" / "peers")
@@ -275,7 +276,7 @@ class ApacheKafka:
             timeout_seconds=timeout_seconds,
         )
 
-    def __enter__(self) -> ApacheKafka:
+    def __enter__(self) -> Self:
         try:
             self.start()
         except BaseException:

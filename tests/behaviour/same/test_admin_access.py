@@ -107,6 +107,8 @@ def test_credentials(run: Run) -> None:
 
 
 def test_without_rights(run: Run, guarded: GuardedKafka) -> None:
+    # Not compared: librdkafka finds no rules instead of being told that it may not look, and no
+    # leaders for records to delete, and crashes when it may not see credentials.
     topic, group = run.topic(), run.name("group")
     admin, names = run.admin_client(guarded.settings("alice", "secret")), run.admin
     part = run.kafka.TopicPartition
@@ -125,22 +127,20 @@ def test_without_rights(run: Run, guarded: GuardedKafka) -> None:
         "configuration": admin.describe_configs([resource]),
         "broker": admin.describe_configs([names.ConfigResource("broker", "1")]),
         "configure": admin.incremental_alter_configs([resource]),
-        "records": admin.delete_records([part(topic, 0, 0)]),
         "group": admin.describe_consumer_groups([group]),
         "delete group": admin.delete_consumer_groups([group]),
         "offsets": admin.list_consumer_group_offsets([of_group(group)]),
         "set offsets": admin.alter_consumer_group_offsets([of_group(group, [part(topic, 0, 1)])]),
         "rule": admin.create_acls([rule]),
-        "rules": {None: admin.describe_acls(match)},
         "no rules": admin.delete_acls([match]),
-        "credentials": {None: admin.describe_user_scram_credentials()},
         "elect": {None: admin.elect_leaders(run.kafka.ElectionType.PREFERRED, [part(topic, 0)])},
         "cluster": {None: admin.describe_cluster(include_authorized_operations=True)},
         "groups": {None: admin.list_consumer_groups()},
     }.items():
         for future in futures.values():
             error = future.exception(20)
-            run.note(label, error if error is not None else type(future.result()).__name__)
+            value = future.result() if error is None else error.args[0].name()
+            run.note(label, value if error else type(value).__name__)
     listed = admin.list_topics(timeout=20)
     run.note(
         "topics", list(listed.topics), run.describe(admin.list_topics(topic, timeout=20).topics)

@@ -69,7 +69,8 @@ def describe_all_user_scram_credentials() -> Operation[dict[str, UserScramCreden
     """The credentials of all users, without their secrets."""
 
     def request(_: Sequence[None]) -> DescribeUserScramCredentialsRequest:
-        return DescribeUserScramCredentialsRequest(users=None)
+        # Null means all users, too, but then Kafka 4.3 never answers a client without the right.
+        return DescribeUserScramCredentialsRequest(users=[])
 
     def read(
         answer: DescribeUserScramCredentialsResponse, _: Sequence[None]
