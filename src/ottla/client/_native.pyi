@@ -10,6 +10,7 @@ from ottla.client._reference import RecordColumns as RecordColumns
 from ottla.client._reference import append_rows as append_rows
 from ottla.client._reference import consistent as consistent
 from ottla.client._reference import fnv1a as fnv1a
+from ottla.client._reference import free_kept_buffers as free_kept_buffers
 from ottla.client._reference import murmur2 as murmur2
 
 NAME: str

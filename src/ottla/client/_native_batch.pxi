@@ -3,11 +3,12 @@
 cdef enum:
     _FIRST_CAPACITY_BYTES = 2048
     _KEPT_CAPACITY_BYTES = 1 << 20
-    _KEPT_BUFFERS = 64
+    _KEPT_BUFFERS = 512
     _MAX_BATCH_BYTES = 0x7FFFFFFF
 
 
-# Buffers of full batches are used again: fresh memory costs more than filling it.
+# Buffers of full batches are used again: fresh memory costs more than filling it. What is kept was
+# in use a moment ago; the engine has it freed when nothing is produced for a while.
 cdef uint8_t* _kept_buffers[_KEPT_BUFFERS]
 cdef int _kept_count = 0
 
@@ -27,6 +28,14 @@ cdef void _keep(uint8_t* data, Py_ssize_t capacity) noexcept:
         _kept_count += 1
     else:
         PyMem_RawFree(data)
+
+
+def free_kept_buffers():
+    """Give the memory of past batches back to the system."""
+    global _kept_count
+    while _kept_count > 0:
+        _kept_count -= 1
+        PyMem_RawFree(_kept_buffers[_kept_count])
 
 
 cdef struct Piece:

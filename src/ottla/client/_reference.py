@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ottla.client._reference_accumulator import Accumulator, ProducerBase
-from ottla.client._reference_batch import Deliveries, ProducerBatch
+from ottla.client._reference_batch import Deliveries, ProducerBatch, free_kept_buffers
 from ottla.client._reference_columns import RecordColumns
 from ottla.client._reference_consumer import ConsumerBase
 from ottla.client._reference_cursor import MessageCursor
@@ -29,6 +29,7 @@ __all__ = [
     "append_rows",
     "consistent",
     "fnv1a",
+    "free_kept_buffers",
     "murmur2",
 ]
 

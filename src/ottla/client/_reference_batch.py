@@ -27,6 +27,10 @@ Content = bytes | None
 DeliveryCallback = Callable[[KafkaError | None, Message[Any, Any]], object]
 
 
+def free_kept_buffers() -> None:
+    """Give the memory of past batches back to the system; only the native twin keeps any."""
+
+
 class ProducerBatch:
     """Records for one partition; the accumulator makes it, the engine seals and completes it.
 

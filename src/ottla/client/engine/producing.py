@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ottla.client._reference_batch import Deliveries, ProducerBatch
 
 _NO_LIMIT = 2**31 - 1
+_IDLE_MS = 1_000
 _IS_FATAL = "Unable to produce message: Local: Fatal error"
 # How often what has waited too long is looked for: a tenth of the limit, within these bounds.
 _MIN_EXPIRY_INTERVAL_MS = 10.0
@@ -123,6 +124,7 @@ class Producing:
         self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = float("inf")
+        self._freeing: asyncio.TimerHandle | None = None
         self._expiry_ms = 0.0
         self._flushes = 0
         self._emptied: asyncio.Event | None = None
@@ -319,8 +321,18 @@ class Producing:
                 batch.release()
         if silent:
             self._delivered_silently(silent)
-        if self._emptied is not None and self.accumulator.message_count == 0:
-            self._emptied.set()
+        if self.accumulator.message_count == 0:
+            if self._emptied is not None:
+                self._emptied.set()
+            if self._freeing is None:
+                when_ms = self.engine.now_ms() + _IDLE_MS
+                self._freeing = self.engine.call_at(when_ms, self._free_memory)
+
+    def _free_memory(self) -> None:
+        """Give memory back when all has been quiet for a while."""
+        self._freeing = None
+        if self.accumulator.message_count == 0:
+            active.free_kept_buffers()
 
     # --- time ---
 
