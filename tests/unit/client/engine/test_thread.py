@@ -128,7 +128,8 @@ def test_ctrl_c_interrupts_a_wait_and_cancels_the_coroutine(thread: EngineThread
     cancelled = threading.Event()
 
     async def wait() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        # A signal to the process may go to any thread; the one of the terminal goes to the first.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
