@@ -108,14 +108,23 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
         return await self._each(operation, request_timeout)
 
     async def list_topics(
-        self, topic: str | None = None, *, request_timeout: float | None = None
+        self,
+        topic: str | None = None,
+        timeout: float = -1,  # noqa: ASYNC109 - confluent_kafka's name
     ) -> ClusterMetadata:
-        """The cluster's brokers and topics, or one topic, which is not created by asking."""
-        return await self._one(core.topics.list_topics(topic, may_create=False), request_timeout)
+        """The cluster's brokers and topics, or one topic, which is not created by asking.
 
-    async def cluster_id(self, *, request_timeout: float | None = None) -> str | None:
-        """The cluster's id."""
-        described = await self._one(core.clusters.describe_cluster(), request_timeout)
+        Args:
+            topic: only this topic.
+            timeout: the longest wait in seconds; negative for as long as other calls wait.
+        """
+        operation = core.topics.list_topics(topic, may_create=False)
+        return await self._one(operation, timeout if timeout >= 0 else None)
+
+    async def cluster_id(self, timeout: float = -1) -> str | None:  # noqa: ASYNC109
+        """The cluster's id; ``timeout`` as for :meth:`list_topics`."""
+        operation = core.clusters.describe_cluster()
+        described = await self._one(operation, timeout if timeout >= 0 else None)
         return described.cluster_id
 
     async def describe_cluster(
