@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ottla.client._reference_batch import Deliveries, DeliveryCallback
 
 _CLOSED = "Producer has been closed"
+# What confluent_kafka says where producers and consumers share the code.
+_HANDLE_CLOSED = "Handle has been closed"
 
 
 class Producer(active.ProducerBase):
@@ -349,7 +351,7 @@ class Producer(active.ProducerBase):
         if topic is not None and not isinstance(topic, str):
             raise TypeError(f"topic must be str or None, not {type(topic).__name__}")
         seconds = _seconds(timeout)
-        self._check_open()
+        self._check_open(_HANDLE_CLOSED)
         timeout_ms = seconds * 1000 if seconds >= 0 else _FOREVER_MS
         engine = self._producing.engine
         return self._thread.run(perform(engine, list_topics(topic, may_create=True), timeout_ms))
@@ -364,7 +366,7 @@ class Producer(active.ProducerBase):
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Authenticate with these from the next connection on (PLAIN and SCRAM)."""
-        self._check_open()
+        self._check_open(_HANDLE_CLOSED)
         self._thread.call(self._producing.engine.set_sasl_credentials, username, password)
 
     def wait_connected(self, timeout: float = -1) -> None:
@@ -424,9 +426,9 @@ class Producer(active.ProducerBase):
     def _is_unusable(self) -> bool:
         return self._is_closed or self._thread.is_forked
 
-    def _check_open(self) -> None:
+    def _check_open(self, refusal: str = _CLOSED) -> None:
         if self._is_closed:
-            raise RuntimeError(_CLOSED)
+            raise RuntimeError(refusal)
         self._thread.check_process()
 
 
