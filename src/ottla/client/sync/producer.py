@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import time
-import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ottla.client.admin.clusters import ClusterMetadata
 from ottla.client.appended import QUEUE_FULL
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_producer
-from ottla.client.configuration.objects import ProducerConfiguration
-from ottla.client.core.admin.topics import list_topics
-from ottla.client.engine.administration import perform
-from ottla.client.engine.engine import Engine
-from ottla.client.engine.producing import Producing, accumulator_for
-from ottla.client.engine.thread import FORKED, EngineThread
 from ottla.client.errors import KafkaException
 from ottla.client.produced_batch import append_messages, check_messages
 from ottla.client.sync.reports import DeliveryReports
-from ottla.client.sync.transactions import TransactionalCalls
 from ottla.client.values import TopicPartition
 
 if TYPE_CHECKING:
-    from ottla.client._reference_batch import Deliveries, DeliveryCallback
+    from ottla.client._reference_batch import DeliveryCallback
+    from ottla.client.admin.clusters import ClusterMetadata
 
 _CLOSED = "Producer has been closed"
 # What confluent_kafka says where producers and consumers share the code.
@@ -47,37 +38,20 @@ class Producer(active.ProducerBase):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         configuration = configure_producer(arguments, keywords)
-        accumulator = accumulator_for(configuration)
+        # asyncio and all that comes with it: when a producer is made, not when it is imported.
+        from ottla.client.sync.producer_engine import ProducerEngine, running_future
+
+        self.is_closed = False
         self._configuration = configuration
         self._reports = DeliveryReports()
-        self._is_closed = False
-        making = _Making(configuration, accumulator, self._reports)
-        self._thread = EngineThread(making.make_engine, configuration.client_id)
-        self._producing = making.producing
+        self._engine = ProducerEngine(configuration, self._reports, self._flush)
         super().__init__(
-            accumulator,
-            self._waker(self._thread, self._producing),
+            self._engine.accumulator,
+            self._engine.wake,
             configuration.on_delivery,
-            _running_future,
+            running_future,
         )
-        self._transactions = TransactionalCalls(self._thread, self._producing, self._flush)
-        refer = weakref.ref(self)
-
-        def refuse(exception: Exception | None) -> None:
-            producer = refer()
-            if producer is not None and not producer._is_closed:
-                producer.refuse(exception)
-
-        self._producing.on_refusal = refuse
-        if self._producing.transacting is not None:
-            self._producing.transacting.on_refusal = refuse
-            refuse(self._producing.transacting.refusal())
-        self._thread.on_fork(lambda: refuse(RuntimeError(FORKED)))
-
-    @staticmethod
-    def _waker(thread: EngineThread, producing: Producing) -> Any:
-        # Without a reference to the producer: one that is forgotten can be collected.
-        return lambda: thread.call(producing.wake)
+        self._engine.refuse_through(self)
 
     # --- messages ---
 
@@ -119,7 +93,7 @@ class Producer(active.ProducerBase):
             callback or on_delivery or self._configuration.on_delivery,
         )
         if wakes:
-            self._thread.call(self._producing.wake)
+            self._engine.wake()
         return accepted
 
     def produce_arrow(
@@ -170,7 +144,7 @@ class Producer(active.ProducerBase):
             Columns(key, value, timestamp, partition if isinstance(partition, str) else None),
             partition if isinstance(partition, int) else -1,
             on_delivery or self._configuration.on_delivery,
-            lambda: self._thread.call(self._producing.wake),
+            self._engine.wake,
         )
         while not appender.append():
             left_s = -1.0 if deadline is None else deadline - time.monotonic()
@@ -217,7 +191,7 @@ class Producer(active.ProducerBase):
 
     def _flush(self, timeout_s: float) -> int:
         deadline = time.monotonic() + timeout_s if timeout_s >= 0 else None
-        self._thread.call(self._producing.begin_flush)
+        self._engine.begin_flush()
         try:
             while True:
                 self._reports.serve()
@@ -228,7 +202,7 @@ class Producer(active.ProducerBase):
                     return self.accumulator.message_count
                 self._reports.wait(left_s)
         finally:
-            self._thread.call(self._producing.end_flush)
+            self._engine.end_flush()
 
     def purge(self, in_queue: bool = True, in_flight: bool = True, blocking: bool = True) -> None:
         """Give messages up; their callbacks hear ``_PURGE_QUEUE`` or ``_PURGE_INFLIGHT``.
@@ -239,15 +213,13 @@ class Producer(active.ProducerBase):
             blocking: whether to return only when it is done.
         """
         self._check_open()
-        purging = self._thread.submit(
-            _purge(self._producing, in_queue=bool(in_queue), in_flight=bool(in_flight))
+        self._engine.purge(
+            in_queue=bool(in_queue), in_flight=bool(in_flight), is_awaited=bool(blocking)
         )
-        if blocking:
-            purging.wait()
 
     def __len__(self) -> int:
         """Messages that wait for their delivery or its callback, and other events to be served."""
-        return 0 if self._is_closed else self.accumulator.message_count + len(self._reports)
+        return 0 if self.is_closed else self.accumulator.message_count + len(self._reports)
 
     def __bool__(self) -> bool:
         return True
@@ -291,7 +263,7 @@ class Producer(active.ProducerBase):
         """
         seconds = _seconds(timeout)
         self._check_open()
-        self._transactions.init(seconds)
+        self._engine.transactions.init(seconds)
 
     def begin_transaction(self) -> None:
         """Begin a transaction; everything that is produced from now on belongs to it.
@@ -300,7 +272,7 @@ class Producer(active.ProducerBase):
             KafkaException: ``_STATE``: there is one already, or ``init_transactions`` is missing.
         """
         self._check_open()
-        self._transactions.begin()
+        self._engine.transactions.begin()
 
     def send_offsets_to_transaction(
         self, positions: list[TopicPartition], group_metadata: bytes, timeout: float = -1, /
@@ -317,7 +289,7 @@ class Producer(active.ProducerBase):
         """
         seconds = _seconds(timeout)
         self._check_open()
-        self._transactions.send_offsets(positions, group_metadata, seconds)
+        self._engine.transactions.send_offsets(positions, group_metadata, seconds)
 
     def commit_transaction(self, timeout: float = -1, /) -> None:
         """Wait for the outcome of all messages, serving their callbacks, and commit.
@@ -328,7 +300,7 @@ class Producer(active.ProducerBase):
         """
         seconds = _seconds(timeout)
         self._check_open()
-        self._transactions.commit(seconds)
+        self._engine.transactions.commit(seconds)
 
     def abort_transaction(self, timeout: float = -1, /) -> None:
         """Give up all messages of the transaction; those that wait fail with ``_PURGE_QUEUE``.
@@ -338,7 +310,7 @@ class Producer(active.ProducerBase):
         """
         seconds = _seconds(timeout)
         self._check_open()
-        self._transactions.abort(seconds)
+        self._engine.transactions.abort(seconds)
 
     # --- the cluster ---
 
@@ -352,9 +324,7 @@ class Producer(active.ProducerBase):
             raise TypeError(f"topic must be str or None, not {type(topic).__name__}")
         seconds = _seconds(timeout)
         self._check_open(_HANDLE_CLOSED)
-        timeout_ms = seconds * 1000 if seconds >= 0 else _FOREVER_MS
-        engine = self._producing.engine
-        return self._thread.run(perform(engine, list_topics(topic, may_create=True), timeout_ms))
+        return self._engine.list_topics(topic, seconds)
 
     def cluster_id(self, timeout: float = -1) -> str | None:
         """The cluster's id.
@@ -367,7 +337,7 @@ class Producer(active.ProducerBase):
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Authenticate with these from the next connection on (PLAIN and SCRAM)."""
         self._check_open(_HANDLE_CLOSED)
-        self._thread.call(self._producing.engine.set_sasl_credentials, username, password)
+        self._engine.set_sasl_credentials(username, password)
 
     def wait_connected(self, timeout: float = -1) -> None:
         """Wait until a broker has been reached and has accepted this client.
@@ -380,18 +350,17 @@ class Producer(active.ProducerBase):
         """
         seconds = _seconds(timeout)
         self._check_open()
-        timeout_ms = seconds * 1000 if seconds >= 0 else _FOREVER_MS
-        self._thread.run(self._producing.engine.wait_connected(timeout_ms))
+        self._engine.wait_connected(seconds)
 
     # --- life ---
 
     def close(self) -> bool:
         """Wait for the outcome of all messages and free everything; may be called again."""
-        if self._is_closed:
+        if self.is_closed:
             return True
         try:
-            if self._transactions.is_open:
-                self._transactions.abort(-1)
+            if self._engine.transactions.is_open:
+                self._engine.transactions.abort(-1)
         except KafkaException as exception:
             # What ended the producer has been told; its transaction ends by its timeout.
             if not exception.args[0].fatal():
@@ -401,9 +370,9 @@ class Producer(active.ProducerBase):
         return True
 
     def _end(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
         self.refuse(RuntimeError(_CLOSED))
-        self._thread.stop()
+        self._engine.thread.stop()
 
     def __enter__(self) -> Producer:
         return self
@@ -417,66 +386,19 @@ class Producer(active.ProducerBase):
         self.close()
 
     def __del__(self) -> None:
-        # Only what was made completely has a thread.
-        thread = self.__dict__.get("_thread")
-        if thread is not None:
-            thread.stop(0)
+        # What was not made completely may have no engine.
+        engine = self.__dict__.get("_engine")
+        if engine is not None:
+            engine.thread.stop(0)
 
     @property
     def _is_unusable(self) -> bool:
-        return self._is_closed or self._thread.is_forked
+        return self.is_closed or self._engine.thread.is_forked
 
     def _check_open(self, refusal: str = _CLOSED) -> None:
-        if self._is_closed:
+        if self.is_closed:
             raise RuntimeError(refusal)
-        self._thread.check_process()
-
-
-_FOREVER_MS = 1e12
-
-
-def _running_future() -> concurrent.futures.Future[Any]:
-    """A future that can't be cancelled: the message is on its way."""
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-    future.set_running_or_notify_cancel()
-    return future
-
-
-class _Making:
-    """Makes the engine on its thread."""
-
-    def __init__(
-        self, configuration: ProducerConfiguration, accumulator: Any, reports: DeliveryReports
-    ) -> None:
-        self._configuration = configuration
-        self._accumulator = accumulator
-        self._reports = reports
-        self.producing: Producing
-
-    def make_engine(self) -> Engine:
-        engine = Engine(self._configuration, "producer", call_user=self._reports.callbacks.put)
-        self.producing = Producing(
-            engine,
-            self._configuration,
-            self._accumulator,
-            self._deliver,
-            self._reports.count,
-        )
-        engine.statistics.append(self.producing.statistics)
-        return engine
-
-    def _deliver(self, deliveries: Deliveries) -> None:
-        if self._accumulator.has_futures:
-            records = len(deliveries.batch)
-            left = deliveries.resolve(concurrent.futures.Future)
-            self._reports.count(records - left)
-            if not left:
-                return
-        self._reports.put(deliveries)
-
-
-async def _purge(producing: Producing, *, in_queue: bool, in_flight: bool) -> None:
-    producing.purge(in_queue=in_queue, in_flight=in_flight)
+        self._engine.thread.check_process()
 
 
 def _seconds(timeout: float) -> float:
