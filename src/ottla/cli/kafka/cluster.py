@@ -6,6 +6,7 @@ features, transactions, share groups), so they ask in the protocol's own terms.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -175,12 +176,14 @@ def ask_cluster(
     timeout_ms = float(given.get("default.api.timeout.ms", timeout_ms))
     given.pop("request.timeout.ms", None)
     try:
-        configuration = configure_admin((for_our_client(given),), {})
+        configuration = configure_admin(
+            ({**for_our_client(given), "error_cb": _first_only(timeout_ms)},), {}
+        )
     except (KafkaException, TypeError, ValueError) as failure:
         raise ToolFailure(str(failure.args[0])) from None
 
     async def whole() -> Result:
-        engine = Engine(configuration, "admin", call_user=_ignore)
+        engine = Engine(configuration, "admin")
         engine.start()
         try:
             return await work(Cluster(engine, timeout_ms))
@@ -198,8 +201,16 @@ def ask_cluster(
         ) from None
 
 
-def _ignore(*_: object) -> None:
-    """Errors on the way are told by whoever waits for the answer, once."""
+def _first_only(timeout_ms: float) -> Callable[[KafkaError], None]:
+    """Tells the first failure to connect, so that nobody wonders what is being waited for."""
+    told: list[KafkaError] = []
+
+    def tell(error: KafkaError) -> None:
+        if not told:
+            print(f"hint: {error.str()}; trying for {timeout_ms / 1000:g} s", file=sys.stderr)
+        told.append(error)
+
+    return tell
 
 
 async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:

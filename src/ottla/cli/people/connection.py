@@ -52,13 +52,14 @@ def with_connection(function: Function) -> Function:
 
     receive.__doc__ = function.__doc__
     receive.__name__ = function.__name__
-    receive.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    params = getattr(function, "__click_params__", [])
+    receive.__click_params__ = params  # type: ignore[attr-defined]
     options = (
         click.option(
             "-b", "--bootstrap-server", "servers", metavar="HOST:PORT", help="The brokers."
         ),
         click.option("--profile", metavar="NAME", help="The profile to use this once."),
-        click.option("--config", metavar="FILE", help="A properties file for the connection."),
+        click.option("--config-file", "config", metavar="FILE", help="Properties to connect with."),
         click.option(
             "--timeout",
             "timeout_s",

@@ -9,6 +9,7 @@ OK, WARNING, FAILURE = "ok", "warning", "failure"
 _LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - told, not bound
 _FULL_PART, _FULLER_PART = 0.10, 0.20
 _LARGE_LAG = 10_000
+_MOST_GROUPS = 10
 
 
 class Finding(NamedTuple):
@@ -170,6 +171,12 @@ def judge_groups(groups: Iterable[GroupSeen]) -> list[Finding]:
                     f"watch it with 'ottla groups lag {each.group_id} --watch'",
                 )
             )
+    if len(found) > _MOST_GROUPS:
+        rest = len(found) - _MOST_GROUPS
+        found = found[:_MOST_GROUPS]
+        found.append(
+            Finding(WARNING, "groups", f"{rest} more are behind", "see 'ottla groups lag'")
+        )
     if not found:
         found.append(Finding(OK, "groups", f"{len(listed)}, none far behind"))
     return found

@@ -81,7 +81,7 @@ def _lag_rows(connection: Connection, wanted: tuple[str, ...], with_seconds: boo
     }
     times = _times(connection, lagging) if with_seconds else {}
     now_ms = time.time() * 1000
-    shown = []
+    shown: list[Row] = []
     for group, rows in described:
         for row in rows:
             offset = None if row.committed is None else row.committed.offset

@@ -68,7 +68,7 @@ def describe(connection: Connection, name: str, output: str) -> None:
         found = await _find(cluster, [name])
         [view] = await describe_topics(cluster, {name: found[0].topic_id})
         settings = (await describe_configs(cluster, [name]))[name]
-        rows = [
+        rows: list[Row] = [
             {
                 "partition": each.number,
                 "leader": each.leader if each.leader >= 0 else None,
@@ -132,7 +132,7 @@ def create(
                 f"There is a topic '{name}' already", f"see 'ottla topics describe {name}'"
             )
         check(created.error_code, created.error_message)
-        return created.num_partitions
+        return int(created.num_partitions)
 
     count = connection.ask(ask)
     click.echo(f"Created '{name}' with {count} partition{'s' if count != 1 else ''}.")
