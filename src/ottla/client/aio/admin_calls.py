@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ottla.client.admin.failures import AdminException
 from ottla.client.configuration.build import configure_admin
 from ottla.client.core.admin.call import split
-from ottla.client.core.admin.checks import timeout_ms
+from ottla.client.core.admin.checks import limit_ms, timeout_ms
 from ottla.client.engine.administration import perform
 from ottla.client.engine.engine import Engine
 
@@ -53,16 +53,16 @@ class AdminCalls:
         if self._engine is not None:
             await self._engine.close()
 
-    async def wait_connected(self, timeout: float) -> None:  # noqa: ASYNC109 - as in ottla.aio
+    async def wait_connected(self, timeout: float = -1) -> None:  # noqa: ASYNC109
         """Return as soon as a broker has been reached and accepted this client.
 
         Args:
-            timeout: the longest wait in seconds.
+            timeout: the longest wait in seconds; negative for no limit.
 
         Raises:
             KafkaException: with a text that says why not.
         """
-        await self._started().wait_connected(timeout * 1000)
+        await self._started().wait_connected(limit_ms(timeout))
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Use other SASL credentials from the next connection on (PLAIN and SCRAM)."""

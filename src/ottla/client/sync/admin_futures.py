@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ottla.client.configuration.build import configure_admin
 from ottla.client.core import admin as core
-from ottla.client.core.admin.checks import timeout_ms
+from ottla.client.core.admin.checks import limit_ms, timeout_ms
 from ottla.client.errors import KafkaError, KafkaException
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from ottla.client.core.admin.call import Operation, Outcomes
     from ottla.client.engine.engine import Engine
     from ottla.client.engine.thread import Waiting
-
-# Timers can't be set for eternity, but for some weeks.
-_NO_LIMIT_MS = 2_000_000_000
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -90,17 +87,17 @@ class AdminFutures:
         self._check_open()
         return self._callbacks.serve(timeout)
 
-    def wait_connected(self, timeout: float) -> None:
+    def wait_connected(self, timeout: float = -1) -> None:
         """Return as soon as a broker has been reached and accepted this client.
 
         Args:
-            timeout: the longest wait in seconds.
+            timeout: the longest wait in seconds; negative for no limit.
 
         Raises:
             KafkaException: with a text that says why not.
         """
         self._check_open()
-        self._thread.run(self._thread.engine.wait_connected(timeout * 1000))
+        self._thread.run(self._thread.engine.wait_connected(limit_ms(timeout)))
 
     def __len__(self) -> int:
         return len(self._callbacks)
@@ -187,12 +184,10 @@ class AdminFutures:
         """
         from ottla.client.engine.administration import perform
 
-        if not isinstance(timeout, int | float):
-            raise TypeError(f"must be real number, not {type(timeout).__name__}")
+        longest_ms = limit_ms(timeout)
         self._check_open()
-        limit_ms = min(timeout * 1000, _NO_LIMIT_MS) if timeout >= 0 else _NO_LIMIT_MS
         try:
-            return self._thread.run(perform(self._thread.engine, operation, limit_ms))
+            return self._thread.run(perform(self._thread.engine, operation, longest_ms))
         except KafkaException as exception:
             error = exception.args[0]
             text = f"{doing}: {error.str()}"

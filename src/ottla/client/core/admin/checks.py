@@ -9,6 +9,8 @@ from typing import Any, SupportsIndex
 from ottla.client.core.admin.outcomes import invalid
 
 _MAX_TIMEOUT_MS = 3_600_000
+# Timers can't be set for eternity, but for some weeks.
+_NO_LIMIT_MS = 2_000_000_000
 _MAX_BROKER_ID = 2**31 - 1
 
 
@@ -27,6 +29,17 @@ def timeout_ms(seconds: float | None, name: str, *, least: int = 0) -> int | Non
     if not least <= value <= _MAX_TIMEOUT_MS:
         raise ValueError(_out_of_range(name, least, _MAX_TIMEOUT_MS))
     return value
+
+
+def limit_ms(seconds: float) -> float:
+    """The longest wait in milliseconds; negative seconds mean no limit.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"must be real number, not {type(seconds).__name__}")
+    return min(seconds * 1000, _NO_LIMIT_MS) if seconds >= 0 else _NO_LIMIT_MS
 
 
 def flag(value: bool, name: str) -> bool:
