@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ottla.testing.waiting import eventually
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 Unique = Callable[[str], str]
@@ -347,18 +349,20 @@ def test_administration(both: Both, unique: Unique) -> None:
         kafka.refused(lambda: admin.create_topics([values.NewTopic(topic, 1, 1)]))
         again = admin.create_topics([topic], raise_errors=False)["topics"]
         kafka.see([each["error_code"] for each in again])
-        kafka.see(topic in admin.list_topics())
+        eventually(lambda: topic in admin.list_topics(), what="the topic")
         (described,) = admin.describe_topics([topic])
         kafka.see(described["error_code"], described["is_internal"], described["partitions"])
         kafka.see(described["topic_id"] == made["topic_id"])
         admin.create_partitions({topic: values.NewPartitions(3)})
-        kafka.see(len(admin.describe_topics([topic])[0]["partitions"]))
+        eventually(
+            lambda: len(admin.describe_topics([topic])[0]["partitions"]) == 3, what="3 partitions"
+        )
         resource = values.ConfigResource(values.ConfigResourceType.TOPIC, topic)
         entry = admin.describe_configs([resource])["topic"][topic]["retention.ms"]
         kafka.see(entry["value"], entry["config_source"], entry["read_only"])
         change = values.ConfigResource("topic", topic, {"retention.ms": "70000"})
         kafka.see(admin.alter_configs([change])["topic"][topic])
-        kafka.see(admin.describe_configs([resource])["topic"][topic]["retention.ms"]["value"])
+        eventually(lambda: "70000" in str(admin.describe_configs([resource])), what="the new value")
         cluster = admin.describe_cluster()
         kafka.see(sorted(cluster), [broker["broker_id"] for broker in cluster["brokers"]])
         kafka.see([each["error_code"] for each in admin.delete_topics([topic])["topics"]])

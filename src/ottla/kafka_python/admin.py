@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,9 @@ from ottla.kafka_python.structs import OffsetAndMetadata, TopicPartition
 from ottla.wire.errors import ErrorCode
 
 _DEFAULT_TIMEOUT_MS = 30_000
-_LOOK_AGAIN_SECONDS = 0.1
+_LOOK_AGAIN_SECONDS = 0.05
+_MOMENT_MS = 2_000
+_PATIENCE_MS = 10_000
 
 
 class NewTopic(NamedTuple):
@@ -154,9 +157,12 @@ class KafkaAdminClient:
         failures = self._failures(futures)
         _raise_first(failures, raise_errors)
         made = [name for name, error in failures.items() if error is None]
-        if wait_for_metadata and made:
-            self.wait_for_topics(made)
-        known = {each["name"]: each for each in self._described(made if not validate_only else [])}
+        known: dict[str, dict[str, Any]] = {}
+        if made and not validate_only:
+            with contextlib.suppress(KafkaTimeoutError):
+                # What they have become is known a moment after they were made.
+                self.wait_for_topics(made, _PATIENCE_MS if wait_for_metadata else _MOMENT_MS)
+            known = {each["name"]: each for each in self._described(made)}
         return {
             "topics": [
                 {

@@ -165,8 +165,9 @@ class SimulatedGroup:
 
     def kill(self, member: SimulatedMember) -> None:
         """The process is gone without a word."""
-        member.is_alive = False
-        self.members.remove(member)
+        if member.is_alive:
+            member.is_alive = False
+            self.members.remove(member)
 
     # The coordinator
 

@@ -122,7 +122,7 @@ class ClassicMembership(Member):
         """The view of the cluster was refreshed."""
         if self._subscription is None:
             return
-        self._events += self._topics.failures(cluster)
+        self._events += self._topics.failures(cluster, now_ms)
         if self._topics.look(cluster):
             self._rejoins_for = "topics of the subscription came or went"
         leading = self._leading

@@ -10,6 +10,8 @@ from ottla.client.core.membership.patterns import compile_pattern
 from ottla.client.errors import KafkaError, describe
 from ottla.wire.errors import ErrorCode
 
+# How long a topic just made may be unknown to some broker. Metadata is asked for more often.
+_PROPAGATION_MS = 250
 # What passes by itself, soon after a topic was made, is no news for the application.
 _PASSING = frozenset({ErrorCode.NONE, ErrorCode.LEADER_NOT_AVAILABLE})
 
@@ -22,7 +24,9 @@ class SubscribedTopics:
         excluded: patterns of topics that no pattern of the subscription matches.
     """
 
-    __slots__ = ("_excluded", "_patterns", "_reported", "found", "is_known", "names")
+    __slots__ = (
+        "_excluded", "_missing_since_ms", "_patterns", "_reported", "found", "is_known", "names",
+    )  # fmt: skip
 
     def __init__(self, subscription: Subscription, *, excluded: Iterable[str] = ()) -> None:
         self.names = subscription.topics
@@ -33,6 +37,7 @@ class SubscribedTopics:
         self._patterns = [compile_pattern(each) for each in subscription.patterns]
         self._excluded = [compile_pattern(each) for each in excluded]
         self._reported: dict[str, int] = {}
+        self._missing_since_ms: dict[str, float] = {}
 
     @property
     def has_patterns(self) -> bool:
@@ -58,7 +63,7 @@ class SubscribedTopics:
             pattern.match(name) for pattern in self._excluded
         )
 
-    def failures(self, cluster: ClusterView) -> list[Failed]:
+    def failures(self, cluster: ClusterView, now_ms: float) -> list[Failed]:
         """The topics that turned out to be missing, each once until it is there again."""
         failures = []
         for name in sorted(self.names):
@@ -68,7 +73,10 @@ class SubscribedTopics:
             code = topic.error_code
             if code in _PASSING:
                 self._reported.pop(name, None)
-            elif self._reported.get(name) != code:
+                self._missing_since_ms.pop(name, None)
+                continue
+            since_ms = self._missing_since_ms.setdefault(name, now_ms)
+            if self._reported.get(name) != code and now_ms - since_ms >= _PROPAGATION_MS:
                 self._reported[name] = code
                 text = f"Subscribed topic not available: {name}: {describe(code)}"
                 failures.append(Failed(KafkaError(code, text), name))
