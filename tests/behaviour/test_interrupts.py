@@ -49,6 +49,19 @@ calls = {
     "wait_connected": lambda: consumer.wait_connected(),
 }
 """
+ADMIN_CALLS = """
+import sys
+import ottla
+admin = ottla.AdminClient({"bootstrap.servers": sys.argv[1], "log_level": 0})
+future = admin.describe_cluster()
+calls = {
+    "list_topics": lambda: admin.list_topics(),
+    "cluster_id": lambda: admin.cluster_id(),
+    "wait_connected": lambda: admin.wait_connected(),
+    "poll": lambda: admin.poll(-1),
+    "future": lambda: future.result(),
+}
+"""
 RUN_THEM = """
 for name, call in calls.items():
     try:
@@ -86,7 +99,9 @@ def interrupted_calls(program: str, servers: str) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("calls", [PRODUCER_CALLS, CONSUMER_CALLS], ids=["producer", "consumer"])
+@pytest.mark.parametrize(
+    "calls", [PRODUCER_CALLS, CONSUMER_CALLS, ADMIN_CALLS], ids=["producer", "consumer", "admin"]
+)
 def test_every_blocking_call_can_be_interrupted(calls: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         lines = interrupted_calls(calls, f"127.0.0.1:{silent.getsockname()[1]}")
