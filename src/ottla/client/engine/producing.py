@@ -31,6 +31,7 @@ from ottla.client.engine.producing_requests import (
     encode_produce,
     read_answers,
 )
+from ottla.client.engine.producing_statistics import ProducingStatistics
 from ottla.client.engine.producing_topics import ProducingTopics
 from ottla.client.engine.producing_transactions import Transacting
 from ottla.client.engine.targets import ANY, Lane
@@ -132,7 +133,9 @@ class Producing:
         self._identity_backoff = Backoff(
             configuration.retry_backoff_ms, configuration.retry_backoff_max_ms
         )
-        self._sent_messages = self._sent_bytes = 0
+        self._statistics = ProducingStatistics(
+            engine, configuration, accumulator, lambda: self.sender.batches
+        )
         engine.on_metadata(self._metadata_updated)
         engine.on_connection(self._connection_changed)
 
@@ -244,8 +247,7 @@ class Producing:
             error = exception.args[0]
             self.engine.call_soon(lambda: self._answered(request, error, 0))
             return
-        self._sent_messages += sum(a.pending.batch.record_count for a in request.attempts.values())
-        self._sent_bytes += request.size_bytes
+        self._statistics.sent(request)
         self.engine.send_buffers(
             request.broker_id,
             PRODUCE,
@@ -373,6 +375,7 @@ class Producing:
 
     def _metadata_updated(self, changes: Changes) -> None:
         self._topics.updated(changes)
+        self._statistics.metadata_updated()
         self.wake()
 
     def _connection_changed(self, broker_id: int, lane: Lane, error: KafkaError | None) -> None:
@@ -420,18 +423,9 @@ class Producing:
         self.sender.identify(Identity(response.producer_id, response.producer_epoch))
         return None
 
-    # --- statistics ---
-
     def statistics(self) -> Mapping[str, Any]:
         """The producer's part of the statistics."""
-        return {
-            "msg_cnt": self.accumulator.message_count,
-            "msg_size": self.accumulator.byte_count,
-            "msg_max": self.configuration.queue_buffering_max_messages,
-            "msg_size_max": self.configuration.queue_buffering_max_kbytes * 1024,
-            "txmsgs": self._sent_messages,
-            "txmsg_bytes": self._sent_bytes,
-        }
+        return self._statistics.collect()
 
 
 class _Readiness(dict[int, bool]):
