@@ -22,12 +22,14 @@ from bench.rows import (
     rebalances,
     requests,
     startup,
+    tools,
     transactions,
 )
 
 ROWS: dict[str, Callable[[Arena], list[Row]]] = {
     "limits": limits.measure,
     "startup": startup.measure,
+    "tools": tools.measure,
     "embedded": embedded.measure,
     "memory": memory.measure,
     "ingest": ingest.measure,
