@@ -9,7 +9,9 @@ DATA ?= ottla-data
 SEEDS ?= 10000
 # Processes that share the tests; each may run a broker and an Apache Kafka of its own (1 GiB).
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+# Bytecode has a place of its own, because some environments forbid it beside the sources.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/.cache/bytecode \
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install up test test-fast test-pure simulate lint bench peers clean
