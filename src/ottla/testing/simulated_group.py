@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ottla.client.core.cluster import ClusterView
+from ottla.client.core.membership.assignors.subscriptions import partitions_of
 from ottla.client.core.membership.assignors.values import Partition
 from ottla.client.core.membership.classic import ClassicMembership
 from ottla.client.core.membership.consumer import ConsumerMembership
@@ -46,6 +47,7 @@ from ottla.wire.api.k03_metadata import (
     MetadataRequest,
     MetadataResponse,
 )
+from ottla.wire.consumer_protocol import decode_assignment
 from ottla.wire.declare import Message
 from ottla.wire.errors import ErrorCode
 
@@ -60,6 +62,8 @@ _COMMANDS: dict[int, type[commands.Command]] = {
     13: commands.LeaveGroup,
     14: commands.SyncGroup,
 }
+# The only errors that a member can't go on after: another one uses its group.instance.id.
+_RIVALRY = (ErrorCode.FENCED_INSTANCE_ID, ErrorCode.UNRELEASED_INSTANCE_ID)
 # The newest versions that Kafka 2.1 speaks.
 KAFKA_2_1 = {3: 7, 11: 3, 12: 2, 13: 2, 14: 2}
 
@@ -248,6 +252,8 @@ class SimulatedGroup:
 
     def _tell(self, member: SimulatedMember, event: Event) -> None:
         member.heard.append(event)
+        if isinstance(event, Fatal):
+            assert event.error.code() in _RIVALRY, event.error
         if isinstance(event, Assign | Revoke | Lost):
             assert member.waiting is None, "only one event at a time is handed over"
             member.waiting = event
@@ -436,3 +442,19 @@ class SimulatedGroup:
             for number in range(len(self.topics.image.topics[name].partitions))
         )
         assert owned == wanted, f"owned {owned}, wanted {wanted}"
+        group = self.group
+        for member in self.members:
+            if group is not None and member.core.metadata.member_id in group.members:
+                assert member.core.assignment == self._given(group, member), member.name
+
+    def _given(
+        self, group: ClassicGroup | ConsumerGroup, member: SimulatedMember
+    ) -> frozenset[Partition]:
+        """What the coordinator has for a member."""
+        member_id = member.core.metadata.member_id
+        if isinstance(group, ClassicGroup):
+            given = decode_assignment(group.members[member_id].assignment)
+            return frozenset(partitions_of(given.assigned_partitions))
+        names = {topic.topic_id: name for name, topic in self.topics.image.topics.items()}
+        assigned = group.members[member_id].assigned
+        return frozenset((names[each], number) for each in assigned for number in assigned[each])
