@@ -22,6 +22,8 @@ from bench.peers import (
 from ottla.records import backend
 from ottla.testing.apache_kafka import PRODUCTION_FLAGS
 
+_LIBRARIES = ("confluent-kafka", "aiokafka", "kafka-python")
+
 
 def describe(arena: Arena) -> dict[str, str]:
     """The circumstances, by what they are."""
@@ -35,6 +37,7 @@ def describe(arena: Arena) -> dict[str, str]:
         "Ottla": f"{version('ottla')}, {_event_loop()}, {backend.active.NAME} record accelerator",
         "Ottla's settings": f"page cache: log.flush.policy=os; durable: defaults (group); "
         f"{_settings(COMMON_SETTINGS)}",
+        "client libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
         "Apache Kafka": f"{kafka_version()} on {_java()}",
         "JVM flags": f"-Xms{KAFKA_HEAP} -Xmx{KAFKA_HEAP} {' '.join(PRODUCTION_FLAGS)}",
         "Kafka's settings": f"page cache: defaults; durable: {_settings(FLUSH_EACH_APPEND)} per "
