@@ -218,6 +218,7 @@ async def test_nobody_answers_in_time(world: World) -> None:
     found = await results(engine, create("a", "b"), 3_000)
     assert engine.now_ms() - began_ms == 3_000
     assert codes_of(found) == {"a": "_TIMED_OUT", "b": "_TIMED_OUT"}
+    assert found["a"].str() == "Failed while waiting for response from broker: Local: Timed out"
     assert len(broker.asked_for(CREATE_TOPICS)) == 1
 
 

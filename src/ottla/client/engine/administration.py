@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 from ottla.client.core.admin.call import Ask, Call, Operation, Outcomes, Progress
 from ottla.client.engine.engine import Engine
+from ottla.client.engine.targets import Target
 from ottla.client.errors import KafkaException
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
+
+_SLACK_MS = 1000
 
 
 async def perform(engine: Engine, operation: Operation[T], timeout_ms: float) -> T:
@@ -47,7 +50,7 @@ async def _settle(engine: Engine, call: Call[K, V], deadline_ms: float) -> Outco
         while not progress.is_done:
             now_ms = engine.now_ms()
             if now_ms >= deadline_ms:
-                progress.give_up()
+                progress.give_up(lambda target: _is_known(engine, target))
                 break
             for ask in progress.plan(now_ms):
                 tasks.add(_start(_ask(engine, progress, ask, deadline_ms)))
@@ -60,6 +63,11 @@ async def _settle(engine: Engine, call: Call[K, V], deadline_ms: float) -> Outco
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _is_known(engine: Engine, target: Target) -> bool:
+    brokers = engine.cluster.brokers
+    return target in brokers if isinstance(target, int) else bool(brokers)
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -89,7 +97,8 @@ async def _ask(engine: Engine, progress: Progress[K, V], ask: Ask, deadline_ms: 
             ask.target,
             ask.request,
             ask.answer,
-            timeout_ms=max(0.0, deadline_ms - engine.now_ms()),
+            # Giving up at the deadline is the call's business.
+            timeout_ms=max(0.0, deadline_ms - engine.now_ms()) + _SLACK_MS,
             at_least=ask.at_least,
             at_most=ask.at_most,
         )

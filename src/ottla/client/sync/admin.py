@@ -175,6 +175,10 @@ class AdminClient(ClusterAdmin, GroupAdmin, TransactionAdmin, SecurityAdmin):
         Raises:
             KafkaException: no broker could be asked in time.
         """
+        self._check_open()
+        known = self._thread.engine.cluster.cluster_id
+        if known is not None:
+            return known
         try:
             operation = core.clusters.describe_cluster(timed_out=core.routes.TIMED_OUT)
             described = self._wait(operation, timeout, _NO_CLUSTER_ID)

@@ -130,7 +130,7 @@ class Progress(Generic[K, V]):
         self._call = call
         self._backoff = Backoff(first_backoff_ms, max_backoff_ms)
         self._waiting: dict[K, None] = dict.fromkeys(call.keys)
-        self._asking = 0
+        self._asking: list[Ask] = []
 
     @property
     def is_done(self) -> bool:
@@ -167,7 +167,7 @@ class Progress(Generic[K, V]):
             for lookup in route.lookups(unknown)
         ]
         self._waiting.clear()
-        self._asking += len(asks)
+        self._asking += asks
         return asks
 
     def next_deadline_ms(self) -> float | None:
@@ -176,7 +176,7 @@ class Progress(Generic[K, V]):
 
     def answered(self, ask: Ask, answer: Message, now_ms: float, randomness: float) -> None:
         """An answer has come."""
-        self._asking -= 1
+        self._asking.remove(ask)
         try:
             read = self._call.route.learn(ask.keys, answer) if ask.is_lookup else None
             found: dict[Any, Any] = dict(
@@ -202,7 +202,7 @@ class Progress(Generic[K, V]):
 
     def failed(self, ask: Ask, error: KafkaError, now_ms: float, randomness: float) -> None:
         """There will be no answer."""
-        self._asking -= 1
+        self._asking.remove(ask)
         is_too_new = ask.is_lookup and error.code() == KafkaError._UNSUPPORTED_FEATURE
         if is_too_new and self._call.route.has_simpler_lookup():
             self._waiting.update(dict.fromkeys(ask.keys))
@@ -213,13 +213,20 @@ class Progress(Generic[K, V]):
         else:
             self.results.update(dict.fromkeys(ask.keys, error))
 
-    def give_up(self) -> None:
-        """The time is over: what has no result yet fails."""
-        error = self._call.route.timed_out
+    def give_up(self, is_known: Callable[[Target], bool]) -> None:
+        """The time is over: what has no result yet fails.
+
+        Args:
+            is_known: whether this target could be asked, so that only its answer was missing.
+        """
+        route = self._call.route
+        for ask in self._asking:
+            if is_known(ask.target):
+                self.results.update(dict.fromkeys(ask.keys, route.unanswered))
         for key in self._call.keys:
-            self.results.setdefault(key, error)
+            self.results.setdefault(key, route.timed_out)
         self._waiting.clear()
-        self._asking = 0
+        self._asking.clear()
 
     def _again(self, key: K) -> None:
         self._waiting[key] = None

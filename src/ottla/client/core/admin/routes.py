@@ -39,6 +39,11 @@ NO_RESPONSE = _timed_out("Failed while waiting for response from broker")
 NO_LEADERS = _timed_out("Failed to query partition leaders")
 TIMED_OUT = KafkaError(KafkaError._TIMED_OUT)
 NO_TRANSPORT = KafkaError(KafkaError._TRANSPORT)
+_UNANSWERED = (
+    (NO_CONTROLLER, NO_RESPONSE),
+    (NO_BROKER, NO_RESPONSE),
+    (NO_TRANSPORT, TIMED_OUT),
+)
 
 
 class Lookup(NamedTuple):
@@ -65,6 +70,15 @@ class Route(Generic[K]):
     def __init__(self, target: Target, timed_out: KafkaError) -> None:
         self._target = target
         self.timed_out = timed_out
+
+    @property
+    def unanswered(self) -> KafkaError:
+        """The error when somebody was asked and did not answer in time."""
+        for nobody_asked, not_answered in _UNANSWERED:
+            # By identity: errors of one code are equal.
+            if self.timed_out is nobody_asked:
+                return not_answered
+        return self.timed_out
 
     def target(self, key: K) -> Target | None:
         """Who is asked about an item, None if that has to be looked up."""
