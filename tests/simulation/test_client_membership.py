@@ -114,7 +114,7 @@ class Story:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_partition_has_two_owners_whatever_happens(seed: int) -> None:
     story = Story(seed)
-    for _ in range(120):
+    for _ in range(80):
         story.step()
         story.group.check_generations()
     story.quiet_down()

@@ -8,13 +8,11 @@ import contextlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ottla.client.admin.offsets import OffsetSpec
 from ottla.client.errors import KafkaError as ClientError
 from ottla.client.errors import KafkaException
 from ottla.client.group_metadata import decode_group_metadata
-from ottla.client.sync.admin import AdminClient
 from ottla.client.sync.consumer import Consumer
 from ottla.client.values import OFFSET_BEGINNING, OFFSET_END, OFFSET_INVALID
 from ottla.client.values import TopicPartition as ClientPartition
@@ -36,6 +34,9 @@ from ottla.kafka_python.structs import (
     TopicPartition,
 )
 from ottla.wire.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from ottla.client.sync.admin import AdminClient
 
 Offsets = Mapping[TopicPartition, OffsetAndMetadata]
 OnCommit = Callable[[Any, Any], Any]
@@ -279,6 +280,8 @@ class ConsumerOffsets:
         Raises:
             ValueError: a time before the epoch.
         """
+        from ottla.client.admin.offsets import OffsetSpec
+
         self._check_open()
         for partition, timestamp_ms in timestamps.items():
             if timestamp_ms < 0:
@@ -344,6 +347,9 @@ class ConsumerOffsets:
         return self._request_timeout_s if timeout_ms is None else timeout_ms / 1000
 
     def _admin(self) -> AdminClient:
+        # Few need it, and importing it takes as long as everything else here.
+        from ottla.client.sync.admin import AdminClient
+
         if self._admin_client is None:
             common = {name: value for name, value in self._configs.items() if name in COMMON}
             self._admin_client = AdminClient(properties(common, COMMON))
