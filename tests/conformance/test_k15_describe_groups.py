@@ -26,6 +26,7 @@ from ottla.wire.apis import APIS
 from ottla.wire.errors import ErrorCode
 
 Unique = Callable[[str], str]
+UNKNOWN_OPERATIONS = -(2**31)
 
 
 @pytest.fixture
@@ -78,6 +79,19 @@ def test_every_version_describes_a_group(
     assert unknown.group_state == "Dead"
     missing = ErrorCode.GROUP_ID_NOT_FOUND if version >= 6 else ErrorCode.NONE
     assert unknown.error_code == missing
+
+
+def test_operations_are_told_of_groups_that_are_there(
+    connection: Connection, group: str, member_id: str, unique: Unique
+) -> None:
+    stranger = unique("nobody")
+    request = DescribeGroupsRequest(groups=[stranger, group], include_authorized_operations=True)
+    described = {each.group_id: each for each in connection.ask(request, 6).groups}
+    missing, found = described[stranger], described[group]
+    assert missing.error_code == ErrorCode.GROUP_ID_NOT_FOUND
+    assert missing.authorized_operations == UNKNOWN_OPERATIONS
+    assert found.error_code == ErrorCode.NONE
+    assert found.authorized_operations > 0
 
 
 @pytest.mark.parametrize("version", APIS[16].versions)
