@@ -186,6 +186,35 @@ async def test_raw_answers_own_their_bytes_and_some_requests_have_none(world: Wo
     assert engine.is_ready(1)
 
 
+@simulated
+async def test_a_request_without_answer_is_done_when_it_is_written_out(world: World) -> None:
+    broker = await world.broker()
+    engine = world.engine()
+    await engine.wait_connected(5000)
+    transport = broker.connections[0].transport
+    assert transport is not None
+    transport.pause_reading()
+    told: list[memoryview | KafkaError] = []
+    body = ListGroupsRequest(states_filter=["x" * 30_000] * 10).encode(4)
+
+    def send() -> None:
+        engine.send_buffers(
+            1, LIST_GROUPS, 4, [body], told.append, timeout_ms=1000, has_answer=False
+        )
+
+    send()
+    send()
+    await asyncio.sleep(5)
+    assert told == []
+    transport.resume_reading()
+    await asyncio.sleep(1)
+    assert [len(each) for each in told if isinstance(each, memoryview)] == [0, 0]
+    transport.pause_reading()
+    send()
+    await engine.close()
+    assert told[2:] == [KafkaError._DESTROY]
+
+
 def frame(size_bytes: int, rest: bytes) -> bytes:
     return size_bytes.to_bytes(4, signed=True) + rest
 

@@ -34,6 +34,8 @@ _HIGH_WATER_BYTES: Final = 2 * 1024 * 1024
 _LOW_WATER_BYTES: Final = 512 * 1024
 _MAX_CORRELATION_ID: Final = 0x7FFFFFFF
 _NEVER_MS: Final = float("inf")
+# How often to look whether a full socket has taken everything.
+_LOOK_AGAIN_MS: Final = 1.0
 
 
 class ConnectionOwner(Protocol):
@@ -121,6 +123,8 @@ class Connection(asyncio.BufferedProtocol):
         self._correlation_id = 0
         self._answer_count = 0
         self._waiting: deque[_Request] = deque()
+        # Of requests that have no answer and may not be written out yet.
+        self._unanswered: list[OnReply] = []
         self._held: list[tuple[int, int, Sequence[Buffer], OnReply, float, bool]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = _NEVER_MS
@@ -214,7 +218,9 @@ class Connection(asyncio.BufferedProtocol):
             if deadline_ms < self._timer_ms:
                 self._set_timer(deadline_ms)
         else:
-            self._loop.call_soon(on_reply, memoryview(b""))
+            self._unanswered.append(on_reply)
+            if len(self._unanswered) == 1:
+                self._loop.call_soon(self._check_written)
         if self._log is not None:
             self._trace("SEND", "Sent", api_key, version, correlation_id, size_bytes)
         transport.writelines((header, *body))
@@ -232,6 +238,7 @@ class Connection(asyncio.BufferedProtocol):
         waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             self._tell(request.on_reply, error)
+        self._tell_unanswered(error)
         self.owner.connection_failed(self, error)
 
     # What the loop calls
@@ -376,6 +383,20 @@ class Connection(asyncio.BufferedProtocol):
             self._loop.call_exception_handler(
                 {"message": "the handler of an answer failed", "exception": error}
             )
+
+    def _check_written(self) -> None:
+        """Requests without an answer are done when the system has them."""
+        if self._transport is None or self._error is not None:
+            return
+        if self._transport.get_write_buffer_size() == 0:
+            self._tell_unanswered(memoryview(b""))
+        else:
+            self._call_at(self._now_ms() + _LOOK_AGAIN_MS, self._check_written)
+
+    def _tell_unanswered(self, reply: Reply) -> None:
+        unanswered, self._unanswered = self._unanswered, []
+        for on_reply in unanswered:
+            self._tell(on_reply, reply)
 
     # Time
 

@@ -391,7 +391,8 @@ class Engine:
             api_key: the API.
             version: of the API.
             body: the request's body, after the header, as buffers of bytes.
-            on_reply: told the outcome; without an answer an empty view.
+            on_reply: told the outcome; without an answer an empty view as soon as the system has
+                taken all that was written.
             timeout_ms: how long the answer may take.
             has_answer: False for Produce with ``acks=0``, which is never answered.
             lane: on which of the broker's connections.
