@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -242,3 +244,29 @@ def test_damaged_records_are_told_of_and_not_skipped(tmp_path: pathlib.Path) -> 
                 message = consumer.poll(10)
                 assert message is not None
                 assert message.offset() == past
+
+
+def test_what_was_fetched_before_a_fork_is_the_parents(
+    bootstrap: str, topic: str, unique: Unique
+) -> None:
+    program = """
+import os, sys
+import ottla
+servers, topic, group = sys.argv[1:]
+consumer = ottla.Consumer({"bootstrap.servers": servers, "group.id": group})
+consumer.assign([ottla.TopicPartition(topic, 0, 0)])
+assert consumer.poll(10).offset() == 0
+child = os.fork()
+if not child:
+    try:
+        consumer.poll(0)
+    except RuntimeError:
+        os._exit(7)
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+assert consumer.poll(10).offset() == 1
+consumer.close()
+"""
+    arguments = [sys.executable, "-c", program, bootstrap, topic, unique("group")]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -65,8 +66,7 @@ class Consumer(active.ConsumerBase):
 
     def _poll(self, timeout: float) -> Message[Any, Any] | None:
         limit_s = arguments.seconds(timeout)
-        with self._lock:
-            self._check_open()
+        with self._opened():
             self._begin_polling()
             try:
                 return self._next_message(limit_s)
@@ -103,8 +103,7 @@ class Consumer(active.ConsumerBase):
         """
         limit_s = arguments.seconds(timeout)
         count = arguments.message_count(num_messages)
-        with self._lock:
-            self._check_open()
+        with self._opened():
             if count == 0:
                 return []
             self._begin_polling()
@@ -152,8 +151,7 @@ class Consumer(active.ConsumerBase):
         limit_s = arguments.seconds(timeout)
         count = arguments.message_count(num_messages)
         columns = active.RecordColumns()
-        with self._lock:
-            self._check_open()
+        with self._opened():
             self._begin_polling()
             try:
                 self._take_columns(columns, count, limit_s)
@@ -306,8 +304,7 @@ class Consumer(active.ConsumerBase):
     def _change_assignment(
         self, subject: str | None, change: Callable[..., None], *given: Any
     ) -> None:
-        with self._lock:
-            self._check_open()
+        with self._opened():
             # Also when it fails: then the application is to see to it.
             self._has_assigned = True
             self._calls.check_protocol(subject)
@@ -328,16 +325,14 @@ class Consumer(active.ConsumerBase):
             KafkaException: ``_UNKNOWN_PARTITION``: it is not assigned.
         """
         start = arguments.start(arguments.topic_partition(partition))
-        with self._lock:
-            self._check_open()
+        with self._opened():
             self._call(self._consuming.seek, start)
             self._inbox.leave_void()
 
     def pause(self, partitions: list[TopicPartition]) -> None:
         """Hand out nothing more of these partitions until they are resumed."""
         keys = arguments.keys(partitions)
-        with self._lock:
-            self._check_open()
+        with self._opened():
             self._call(self._consuming.pause, keys)
             self._inbox.leave_void()
 
@@ -501,6 +496,7 @@ class Consumer(active.ConsumerBase):
         Raises:
             BaseException: what the first callback that failed raised; closed it is then.
         """
+        self._thread.check_process()
         with self._lock:
             if self._is_closed:
                 return
@@ -549,6 +545,14 @@ class Consumer(active.ConsumerBase):
         self.close()
 
     # The engine's thread
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """The one call that is under way; a forked child must not wait for its parent's."""
+        self._check_open()
+        with self._lock:
+            self._check_open()
+            yield
 
     def _check_open(self, refusal: str = "Consumer closed") -> None:
         if self._is_closed:

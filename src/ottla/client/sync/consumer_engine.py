@@ -43,6 +43,8 @@ class ConsumerEngine:
             rebalance=lambda event: callbacks.put(_serve_rebalance, consumer, event),
         )
         self.thread = EngineThread(self._make_engine, configuration.client_id)
+        # What was fetched before the fork is the parent's: the child's next poll is to say so.
+        self.thread.on_fork(self.inbox.look_again)
 
     def _make_engine(self) -> Engine:
         engine = Engine(self._configuration, "consumer", call_user=self.inbox.call_user)
