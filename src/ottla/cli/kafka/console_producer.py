@@ -81,8 +81,8 @@ def run(options: Options) -> int:
     with client_failures(options):
         from ottla import Producer
 
-        producer = Producer(settings)
-        return _Sending(producer, options, form).run()
+        with Producer(settings) as producer:
+            return _Sending(producer, options, form).run()
 
 
 def _name(options: Options, new: str, old: str) -> str:

@@ -90,10 +90,10 @@ def _measure(options: Options) -> int:
     with client_errors(settings["bootstrap.servers"]):
         from ottla import Consumer, Producer, TopicPartition
 
-        producer = Producer({**settings, "linger.ms": "0", "acks": options.text("producer-acks")})
+        writing = {**settings, "linger.ms": "0", "acks": options.text("producer-acks")}
         group = f"test-group-{int(time.time() * 1000)}"
         reading = {**settings, "group.id": group, "enable.auto.commit": "false"}
-        with Consumer({**reading, "fetch.wait.max.ms": "500"}) as consumer:
+        with Producer(writing) as producer, Consumer(reading) as consumer:
             partitions = _partitions(consumer, settings, topic)
             places = [TopicPartition(topic, number) for number in partitions]
             ends = [consumer.get_watermark_offsets(place)[1] for place in places]

@@ -68,8 +68,8 @@ def _act(given: argparse.Namespace) -> int:
     with client_errors(settings["bootstrap.servers"]):
         from ottla import Producer
 
-        run = _Run(Producer(settings), given, payload, settings)
-        return run.run()
+        with Producer(settings) as producer:
+            return _Run(producer, given, payload, settings).run()
 
 
 def producer_settings(names: dict[str, Any]) -> dict[str, str]:
@@ -159,7 +159,6 @@ class _Run:
         print(total_line(self._total, ended - self._started))
         if given.warmup_records:
             print(total_line(self._steady, ended - self._steady_began, "steady state records"))
-        self._producer.close()
         if self._failure is not None:
             raise ToolFailure(self._failure.str())
         return 0

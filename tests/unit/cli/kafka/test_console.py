@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,8 @@ class Trickle(io.RawIOBase):
 
 @given(st.binary(), st.integers(1, 7))
 def test_lines_are_what_lies_between_line_ends(data: bytes, step: int) -> None:
-    lines = [line for lines in read_lines(Trickle(data, step)) for line in lines]  # type: ignore[arg-type]
+    stream: Any = Trickle(data, step)
+    lines = [line for lines in read_lines(stream) for line in lines]
     expected = data.split(b"\n")
     if not expected[-1]:
         expected.pop()
