@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ottla.testing.side_by_side import Run
+from ottla.testing.waiting import eventually
 
 
 def transactional(run: Run, name: str | None = None, **settings: Any) -> Any:
@@ -25,9 +26,21 @@ def begun(run: Run, name: str | None = None) -> Any:
 
 
 def committed_values(run: Run, topic: str, count: int) -> None:
-    consumer = run.consumer({"enable.partition.eof": True})
+    """Note what readers of committed messages see, up to one that is written now."""
+    run.fill(topic, [b"the end"])
+    consumer = run.consumer()
     consumer.assign([run.kafka.TopicPartition(topic, 0, 0)])
-    run.messages(consumer, count + 1, "committed")
+    found: list[Any] = []
+
+    def polled() -> bool:
+        message = consumer.poll(0.1)
+        if message is not None:
+            found.append((message.value(), message.error()))
+        return bool(found) and found[-1][0] == b"the end"
+
+    eventually(polled, what="the last message")
+    run.note("committed", found)
+    assert len(found) == count + 1
 
 
 def test_the_way_it_should_go(run: Run) -> None:
