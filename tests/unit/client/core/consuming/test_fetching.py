@@ -23,6 +23,7 @@ from ottla.wire.api.k01_fetch import (
     CurrentLeader,
     FetchedPartition,
     FetchedTopic,
+    FetchRequest,
     FetchResponse,
     NodeEndpoint,
 )
@@ -362,3 +363,20 @@ def test_answers_about_what_nobody_asked_for_are_ignored(cluster: ClusterView) -
     assert reader.fetch(response(fetched(1, batch(0, 1)), fetched(-1, batch(0, 1)))) == []
     stranger = FetchedTopic(topic_id=uuid.UUID(int=99), partitions=[fetched(0, batch(0, 1))])
     assert reader.fetch(FetchResponse(session_id=5, responses=[stranger])) == []
+
+
+@pytest.mark.parametrize("version", range(4, 19))
+def test_a_fetch_can_be_said_in_every_version(cluster: ClusterView, version: int) -> None:
+    fetcher = Fetcher(FetchSettings(rack="r"))
+    partitions = [assigned(0, 5), assigned(1)]
+    for _ in range(2):
+        (plan,) = fetcher.plan(partitions, cluster, 0.0, lambda *_: version)
+        request = FetchRequest.decode(plan.request.encode(version), version)
+        (topic,) = request.topics or [None]
+        if topic is not None:
+            assert (topic.topic or None) == ("t" if version < 13 else None)
+            assert [p.fetch_offset for p in topic.partitions] == [5, 0]
+        fetcher.answered(1, FetchResponse(session_id=9, responses=[]), 0, cluster, 0.0)
+    # From version 7 on the second request goes on with a session, which has been told all.
+    assert request.session_id == (9 if version >= 7 else 0)
+    assert bool(request.topics) == (version < 7)
