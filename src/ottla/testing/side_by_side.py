@@ -35,10 +35,13 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from ottla.testing.protocol import Connection
 from ottla.testing.topics import create_topic
 from ottla.testing.waiting import eventually
+from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
 
 _PATIENCE_SECONDS = 20.0
+_LIST_OFFSETS_VERSION = 7
 _MILLISECONDS = re.compile(r"\b\d+ ?ms\b")
 _INSTANCE = re.compile(r"\b[\w.-]+#(producer|consumer)-\d+")
 _PRODUCER_ID = re.compile(r"PID\{Id:\d+")
@@ -103,6 +106,7 @@ class Run:
         name = self.name("topic")
         settings = {key.replace("_", "."): value for key, value in config.items()}
         create_topic(self.bootstrap_servers, name, partitions, settings)
+        _await_leaders(self.bootstrap_servers, name, partitions)
         return name
 
     def producer(self, settings: Mapping[str, Any] | None = None) -> Any:
@@ -339,6 +343,21 @@ def differences(script: Script, libraries: Sequence[Library], bootstrap_servers:
     actual = history_of(script, second, bootstrap_servers)
     lines = difflib.unified_diff(expected, actual, first.name, second.name, lineterm="", n=3)
     return "\n".join(lines)
+
+
+def _await_leaders(bootstrap_servers: str, topic: str, partitions: int) -> None:
+    """Kafka answers CreateTopics before its own broker half has heard of the topic."""
+    wanted = [PartitionToList(partition_index=n, timestamp=-1) for n in range(partitions)]
+    request = ListOffsetsRequest(
+        replica_id=-1, topics=[TopicToList(name=topic, partitions=wanted)], timeout_ms=1000
+    )
+
+    def all_lead() -> bool:
+        [listed] = connection.ask(request, _LIST_OFFSETS_VERSION).topics
+        return all(partition.error_code == 0 for partition in listed.partitions)
+
+    with Connection(bootstrap_servers) as connection:
+        eventually(all_lead, what=f"{topic} has leaders")
 
 
 def _discard(producer: Any) -> None:
