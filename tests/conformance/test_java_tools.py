@@ -5,10 +5,8 @@ The byte-for-byte test alone starts the console producer and consumer as a user 
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,33 +16,14 @@ from confluent_kafka import Producer
 
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
-from ottla.testing.apache_kafka import (
-    PEERS_DIRECTORY,
-    java_command,
-    run_tool,
-)
+from ottla.testing.apache_kafka import run_tool
+from ottla.testing.kafka_tools import JAVA_TOOLS, JavaTools
 from ottla.testing.plain_messages import ask, error_codes
 from ottla.testing.protocol import Connection
 from ottla.testing.waiting import eventually
 
 pytestmark = pytest.mark.jvm
 
-TOOLS = {
-    "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
-    "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
-    "kafka-configs": "kafka.admin.ConfigCommand",
-    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
-    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
-    "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-    "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
-    "kafka-features": "org.apache.kafka.tools.FeatureCommand",
-    "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
-    "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
-    "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
-    "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
-    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
-    "kafka-transactions": "org.apache.kafka.tools.TransactionsCommand",
-}
 # Tools with subcommands, which want the broker named first.
 WITH_SUBCOMMANDS = {"kafka-features", "kafka-transactions"}
 NewTopicName = Callable[..., str]
@@ -52,46 +31,14 @@ Unique = Callable[[str], str]
 RunTool = Callable[..., str]
 
 
-class ToolServer:
-    """The JVM that runs the tools."""
-
-    def __init__(self) -> None:
-        command = java_command(
-            "ToolServer",
-            extra_classpath=[PEERS_DIRECTORY / "java-classes"],
-        )
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, main_class: str, arguments: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
-        request = {
-            "main": main_class,
-            "arguments": arguments,
-            "stdin": base64.b64encode(stdin).decode(),
-        }
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        outputs = (base64.b64decode(answer[name]) for name in ("stdout", "stderr"))
-        return (answer["status"], *outputs)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
-
-
 @pytest.fixture(scope="module")
-def server() -> Iterator[ToolServer]:
-    made = ToolServer()
-    yield made
-    made.close()
+def server() -> Iterator[JavaTools]:
+    with JavaTools() as running:
+        yield running
 
 
 @pytest.fixture
-def tool_at(server: ToolServer) -> RunTool:
+def tool_at(server: JavaTools) -> RunTool:
     """As `tool`, with the broker as its first argument."""
 
     def run(
@@ -100,8 +47,7 @@ def tool_at(server: ToolServer) -> RunTool:
         words = [*arguments, "--bootstrap-server", bootstrap]
         if name in WITH_SUBCOMMANDS:
             words = [*words[-2:], *arguments]
-        status, output, errors = server.run(TOOLS[name], words, stdin)
-        said = output.decode(), errors.decode()
+        status, *said = server.run(name, words, stdin)
         assert bool(status) == fails, said
         return "\n".join(said) if fails else said[0]
 
@@ -339,9 +285,9 @@ def test_a_log_file_comes_back_byte_for_byte(bootstrap: str, new_topic: NewTopic
     topic = new_topic()
     lines = b"".join(b"2026-05-22 line %d: %s\n" % (n, b"x" * (n % 200)) for n in range(25_000))
     at = ["--bootstrap-server", bootstrap, "--topic", topic]
-    run_tool(TOOLS["kafka-console-producer"], at, stdin=lines)
+    run_tool(JAVA_TOOLS["kafka-console-producer"], at, stdin=lines)
     limit = ["--from-beginning", "--max-messages", "25000", "--timeout-ms", "30000"]
-    assert run_tool(TOOLS["kafka-console-consumer"], [*at, *limit]).stdout == lines
+    assert run_tool(JAVA_TOOLS["kafka-console-consumer"], [*at, *limit]).stdout == lines
 
 
 def test_kafka_consumer_groups_of_the_new_protocol(
