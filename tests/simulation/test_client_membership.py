@@ -112,9 +112,9 @@ class Story:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_partition_has_two_owners_whatever_happens(seed: int) -> None:
+def test_no_partition_has_two_owners_whatever_happens(seed: int, steps: int = 80) -> None:
     story = Story(seed)
-    for _ in range(80):
+    for _ in range(steps):
         story.step()
         story.group.check_generations()
     story.quiet_down()

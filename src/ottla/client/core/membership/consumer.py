@@ -95,6 +95,8 @@ class ConsumerMembership(Member):
         self._told_regex = False
         self._told_owned: frozenset[_ById] | None = None
         self._awaits_heartbeat = False
+        # The heartbeat under way says what is owned.
+        self._is_telling_owned = False
         self._interval_ms = float(settings.heartbeat_interval_ms)
         self._heartbeat_due_ms = 0.0
         # Answers to questions of an earlier round come too late.
@@ -188,6 +190,10 @@ class ConsumerMembership(Member):
             self._owes_assign = True
             self._hand_over(Revoke(tuple(sorted(revoked)), is_incremental=True))
             return
+        if self._tells_all or self._is_telling_owned:
+            # The coordinator hears, or may have heard, that the rest of the target is not owned: it
+            # may have given that to others. Its next answer tells.
+            return
         named = self._named_target()
         added = tuple(sorted(named.keys() - self._owned))
         if added or self._owes_assign:
@@ -261,7 +267,7 @@ class ConsumerMembership(Member):
         def on_answer(answer: Any, asked_ms: float, now_ms: float, randomness: float) -> None:
             if asked_round != self._round:
                 return
-            self._awaits_heartbeat = False
+            self._awaits_heartbeat = self._is_telling_owned = False
             self._heartbeat_due_ms = now_ms + self._interval_ms
             if isinstance(answer, KafkaError):
                 self._unreachable(answer, now_ms, randomness)
@@ -270,9 +276,12 @@ class ConsumerMembership(Member):
             else:
                 if request.topic_partitions is not None:
                     self._told_owned = owned
+                if request.subscribed_topic_regex is not None:
+                    self._told_regex = request.subscribed_topic_regex != ""
                 self._on_heartbeat(answer, now_ms)
 
         self._awaits_heartbeat = True
+        self._is_telling_owned = request.topic_partitions is not None
         if not self._is_leaving:
             self._tells_all = self._tells_subscription = False
         self._ask(
@@ -312,7 +321,7 @@ class ConsumerMembership(Member):
         if regex or self._told_regex:
             # Empty: there was one before, and now there is none.
             request.subscribed_topic_regex = regex
-        self._told_regex = bool(regex)
+        self._told_regex = self._told_regex or bool(regex)
 
     def _on_heartbeat(self, answer: ConsumerGroupHeartbeatResponse, now_ms: float) -> None:
         self._succeeded()
@@ -377,7 +386,7 @@ class ConsumerMembership(Member):
         self._owes_assign = False
         self._told_regex = False
         self._tells_all = True
-        self._awaits_heartbeat = False
+        self._awaits_heartbeat = self._is_telling_owned = False
         self._round += 1
 
     # Leaving

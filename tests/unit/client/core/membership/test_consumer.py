@@ -148,6 +148,24 @@ def test_a_new_target_replaces_the_one_on_the_way(dialogue: Dialogue) -> None:
     assert dialogue.heard(Assign) == [Assign((("t", 0), ("u", 0)), is_incremental=True)]
 
 
+def test_nothing_is_taken_while_the_coordinator_hears_that_it_is_not_owned(
+    dialogue: Dialogue,
+) -> None:
+    settle(dialogue, 0, 1)
+    beat(dialogue, heard(t=[1], u=[2]))
+    # The coordinator changes its mind, but that answer is lost: so everything is said again.
+    beat(dialogue, KafkaError(KafkaError._TRANSPORT))
+    dialogue.heard(Revoke)
+    dialogue.go_on(100)
+    request = dialogue.asked(ConsumerGroupHeartbeatResponse)
+    assert owned(request) == {T: [0, 1]}
+    dialogue.apply()
+    # u-2 may be another member's by now: it was not among what this one said it owns.
+    assert dialogue.heard(Assign) == []
+    dialogue.answer(heard(t=[1]))
+    assert dialogue.heard(Assign) == [Assign((), is_incremental=True)]
+
+
 def test_topics_of_unknown_names_are_asked_for_and_the_others_taken(dialogue: Dialogue) -> None:
     begin(dialogue)
     dialogue.answer(heard(t=[0], unknown=[0]))
@@ -159,6 +177,7 @@ def test_topics_of_unknown_names_are_asked_for_and_the_others_taken(dialogue: Di
     dialogue.asked(MetadataResponse)
     described = DescribedTopic(error_code=0, name="x", topic_id=UNKNOWN, partitions=[])
     dialogue.answer(MetadataResponse(brokers=[], topics=[described]))
+    beat(dialogue, heard())
     dialogue.apply()
     assert dialogue.heard(Assign) == [Assign((("x", 0),), is_incremental=True)]
 
@@ -189,6 +208,12 @@ def test_patterns_are_the_coordinators_business(dialogue: Dialogue) -> None:
     # Empty: no pattern any more.
     assert (request.subscribed_topic_names, request.subscribed_topic_regex) == (["t", "u"], "")
     assert request.rack_id is None
+    dialogue.answer(KafkaError(KafkaError._TRANSPORT))
+    dialogue.go_on(100)
+    assert dialogue.asked(ConsumerGroupHeartbeatResponse).subscribed_topic_regex == ""
+    dialogue.answer(heard())
+    dialogue.subscribe("t")
+    assert dialogue.asked(ConsumerGroupHeartbeatResponse).subscribed_topic_regex is None
 
 
 def test_after_a_lost_answer_everything_is_said_again(dialogue: Dialogue) -> None:
