@@ -19,6 +19,7 @@ COOPERATIVE = EAGER._replace(assignors=("cooperative-sticky",))
 STICKY = EAGER._replace(assignors=("sticky", "range"))
 QUIET_MS = 200_000
 SEEDS = range(8)
+STEPS = 80
 
 
 class Story:
@@ -112,9 +113,9 @@ class Story:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_no_partition_has_two_owners_whatever_happens(seed: int, steps: int = 80) -> None:
+def test_no_partition_has_two_owners_whatever_happens(seed: int) -> None:
     story = Story(seed)
-    for _ in range(steps):
+    for _ in range(STEPS):
         story.step()
         story.group.check_generations()
     story.quiet_down()
