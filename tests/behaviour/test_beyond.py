@@ -48,6 +48,20 @@ def test_a_future_for_each_message(bootstrap: str, new_topic: NewTopic) -> None:
         assert error.args[0].code() == ottla.KafkaError.MSG_SIZE_TOO_LARGE
 
 
+def test_futures_are_settled_though_only_errors_are_reported(
+    bootstrap: str, new_topic: NewTopic
+) -> None:
+    topic = new_topic()
+    told: list[ottla.Message] = []
+    settings = {"bootstrap.servers": bootstrap, "delivery.report.only.error": True}
+    with ottla.Producer(settings) as producer:
+        future = producer.send(topic, b"a")
+        producer.produce(topic, b"b", on_delivery=lambda _, message: told.append(message))
+        assert future.result(10).value() == b"a"
+        assert producer.flush(10) == 0
+    assert told == []
+
+
 def test_a_batch_may_carry_headers_and_timestamps(
     bootstrap: str, new_topic: NewTopic, unique: Unique
 ) -> None:

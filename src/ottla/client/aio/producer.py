@@ -404,8 +404,12 @@ class Producer(active.ProducerBase):
     # --- outcomes ---
 
     def _deliver(self, deliveries: Deliveries) -> None:
-        if not self.accumulator.has_futures or deliveries.resolve(active.DeliveryFuture):
-            error = deliveries.error
+        error = deliveries.error
+        only_errors = self._configuration.delivery_report_only_error
+        left = not self.accumulator.has_futures or deliveries.resolve(active.DeliveryFuture)
+        if left and only_errors and error is None:
+            deliveries.batch.release()
+        elif left:
             for callback, message in deliveries:
                 try:
                     self._call_user(callback, error, message)

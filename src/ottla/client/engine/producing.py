@@ -316,7 +316,9 @@ class Producing:
             batch, base_offset, log_append_time_ms, error, _ = outcome
             if error is not None and self.transacting is not None:
                 self.transacting.batch_failed(outcome)
-            if batch.has_callbacks and not (only_errors and error is None):
+            # Futures are settled though callbacks hear of errors only.
+            is_told = error is not None or not only_errors or self.accumulator.has_futures
+            if batch.has_callbacks and is_told:
                 self._deliver(batch.deliveries(base_offset, log_append_time_ms, error))
             else:
                 silent += batch.record_count

@@ -128,6 +128,11 @@ class _Making:
             records = len(deliveries.batch)
             left = deliveries.resolve(concurrent.futures.Future)
             self._reports.count(records - left)
+            only_errors = self._configuration.delivery_report_only_error
+            if left and only_errors and deliveries.error is None:
+                self._reports.count(left)
+                deliveries.batch.release()
+                return
             if not left:
                 return
         self._reports.put(deliveries)
