@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _ASSIGNORS = {
     "RangeAssignor": "range",
     "RoundRobinAssignor": "roundrobin",
-    "StickyAssignor": "range",
     "CooperativeStickyAssignor": "cooperative-sticky",
 }
 _AT_ONCE = 500
