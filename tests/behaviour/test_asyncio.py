@@ -16,7 +16,7 @@ from ottla.testing.topics import create_topic
 NewTopic = Callable[..., str]
 Unique = Callable[[str], str]
 Play = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-_PATIENCE_SECONDS = 40
+_PATIENCE_SECONDS = 100
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
