@@ -254,6 +254,10 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     if io is not None:
         return NativeLoop(io)
     try:
+        # uvloop looks for this codec when it first connects, which is on the engine's thread: a child
+        # forked at that moment would inherit a module half imported.
+        import encodings.idna
+
         import uvloop
     except ImportError:
         return asyncio.new_event_loop()

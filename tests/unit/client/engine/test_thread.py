@@ -203,6 +203,18 @@ def test_a_forked_child_is_told_and_can_make_its_own() -> None:
     assert (ended.stdout, ended.stderr) == ("fine\n", "")
 
 
+def test_nothing_is_left_to_import_for_the_first_connection() -> None:
+    """Else a child forked at that moment could not connect: it has the module half imported."""
+    ended = run_program("""
+    import asyncio
+    before = set(sys.modules)
+    thread.run(asyncio.sleep(0.2))
+    print(sorted(name for name in set(sys.modules) - before if name.startswith("encodings")))
+    thread.stop()
+    """)
+    assert (ended.stdout, ended.stderr) == ("[]\n", "")
+
+
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise KeyboardInterrupt", "thread.stop()"])
 def test_a_program_ends_though_nobody_closed_the_client(end: str) -> None:
     ended = run_program(f"""
