@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import codecs
 import concurrent.futures
 import os
 import threading
@@ -254,13 +255,12 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     if io is not None:
         return NativeLoop(io)
     try:
-        # uvloop looks for this codec when it first connects, which is on the engine's thread: a child
-        # forked at that moment would inherit a module half imported.
-        import encodings.idna
-
         import uvloop
     except ImportError:
         return asyncio.new_event_loop()
+    # uvloop looks for this codec when it first connects, which is on the engine's thread: a child
+    # forked at that moment would inherit a module half imported.
+    codecs.lookup("idna")
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
 
