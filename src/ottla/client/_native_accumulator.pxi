@@ -515,27 +515,27 @@ cdef tuple _flat_headers(object headers):
 
 
 cdef class ProducerBase:
-    cdef readonly Accumulator accumulator
-    cdef public bint is_parking
+    cdef readonly Accumulator _accumulator
+    cdef public bint _is_parking
     cdef object _wake, _default_callback, _refusal, _make_future, _loop
 
     def __init__(
         self, Accumulator accumulator not None, wake not None, default_callback=None,
         make_future=None,
     ):
-        self.accumulator = accumulator
+        self._accumulator = accumulator
         self._wake = wake
         self._default_callback = default_callback
         self._refusal = None
         self._make_future = make_future
 
-    def refuse(self, exception):
+    def _refuse(self, exception):
         self._refusal = exception
 
-    def make_futures_on(self, loop):
+    def _make_futures_on(self, loop):
         self._loop = loop
 
-    def check_may_produce(self):
+    def _check_may_produce(self):
         if self._refusal is not None:
             # Another one each time: an exception keeps the frames of all its raises.
             raise type(self._refusal)(*self._refusal.args)
@@ -545,7 +545,7 @@ cdef class ProducerBase:
         on_delivery=None, timestamp=0, headers=None, *, timeout=0,
     ):
         if self._refusal is not None:
-            self.check_may_produce()
+            self._check_may_produce()
         if callback is None:
             callback = on_delivery if on_delivery is not None else self._default_callback
         cdef int32_t number = (
@@ -554,7 +554,7 @@ cdef class ProducerBase:
         cdef int64_t timestamp_ms = (
             <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp)
         )
-        cdef int answer = self.accumulator._append_objects(
+        cdef int answer = self._accumulator._append_objects(
             topic, number, key, value, headers, timestamp_ms, callback
         )
         # A busy application would keep the engine waiting for the interpreter's switch interval.
@@ -563,7 +563,7 @@ cdef class ProducerBase:
         if answer == APPENDED:
             return
         if answer == QUEUE_FULL and timeout != 0:
-            answer = self.append_with_room(
+            answer = self._append_with_room(
                 timeout, topic, number, key, value, headers, timestamp_ms, callback
             )
         if answer == WAKE:
@@ -576,7 +576,7 @@ cdef class ProducerBase:
         *, timeout=0,
     ):
         if self._refusal is not None:
-            self.check_may_produce()
+            self._check_may_produce()
         cdef int32_t number = (
             <int32_t>partition if type(partition) is int else <int32_t>index(partition)
         )
@@ -589,16 +589,16 @@ cdef class ProducerBase:
         else:
             future = DeliveryFuture.__new__(DeliveryFuture)
             (<DeliveryFuture>future)._loop = self._loop
-        self.accumulator.has_futures = True
+        self._accumulator.has_futures = True
         cdef int answer = QUEUE_FULL
-        if not self.is_parking:
-            answer = self.accumulator._append_objects(
+        if not self._is_parking:
+            answer = self._accumulator._append_objects(
                 topic, number, key, value, headers, timestamp_ms, future
             )
         if answer == APPENDED:
             return future
         if answer == QUEUE_FULL:
-            answer = self.append_with_room(
+            answer = self._append_with_room(
                 timeout, topic, number, key, value, headers, timestamp_ms, future
             )
         if answer == WAKE:
@@ -607,14 +607,14 @@ cdef class ProducerBase:
             raise refusal(answer)
         return future
 
-    def give_way(self):
+    def _give_way(self):
         if waiting_engines > 0:
             give_way()
 
-    def append_with_room(
+    def _append_with_room(
         self, timeout, topic, partition, key, value, headers, timestamp_ms, callback
     ):
         return QUEUE_FULL
 
     def __len__(self):
-        return self.accumulator.message_count
+        return self._accumulator.message_count

@@ -374,23 +374,23 @@ class ProducerBase:
         default_callback: DeliveryCallback | None = None,
         make_future: Callable[[], Any] | None = None,
     ) -> None:
-        self.accumulator = accumulator
+        self._accumulator = accumulator
         self._make_future = make_future
-        self.is_parking = False
+        self._is_parking = False
         """While true, ``send`` takes it that the queue is full: others wait for room."""
         self._wake = wake
         self._default_callback = default_callback
         self._refusal: Exception | None = None
 
-    def refuse(self, exception: Exception | None) -> None:
+    def _refuse(self, exception: Exception | None) -> None:
         """From now on ``produce`` raises this: closed, fatal, no transaction; None ends that."""
         self._refusal = exception
 
-    def make_futures_on(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _make_futures_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """What ``send`` returns is a ``DeliveryFuture`` on this loop from now on."""
         self._make_future = partial(DeliveryFuture, loop)
 
-    def check_may_produce(self) -> None:
+    def _check_may_produce(self) -> None:
         """Raise what ``refuse`` was given."""
         if self._refusal is not None:
             # Another one each time: an exception keeps the frames of all its raises.
@@ -429,12 +429,14 @@ class ProducerBase:
             TypeError: a value that can't be sent.
         """
         if self._refusal is not None:
-            self.check_may_produce()
+            self._check_may_produce()
         if callback is None:
             callback = on_delivery if on_delivery is not None else self._default_callback
-        answer = self.accumulator.append(topic, partition, key, value, headers, timestamp, callback)
+        answer = self._accumulator.append(
+            topic, partition, key, value, headers, timestamp, callback
+        )
         if answer == QUEUE_FULL and timeout != 0:
-            answer = self.append_with_room(
+            answer = self._append_with_room(
                 timeout, topic, partition, key, value, headers, timestamp, callback
             )
         if answer == WAKE:
@@ -464,17 +466,17 @@ class ProducerBase:
             TypeError: a value that can't be sent.
         """
         if self._refusal is not None:
-            self.check_may_produce()
+            self._check_may_produce()
         assert self._make_future is not None
         future = self._make_future()
-        self.accumulator.has_futures = True
+        self._accumulator.has_futures = True
         answer = QUEUE_FULL
-        if not self.is_parking:
-            answer = self.accumulator.append(
+        if not self._is_parking:
+            answer = self._accumulator.append(
                 topic, partition, key, value, headers, timestamp, future
             )
         if answer == QUEUE_FULL:
-            answer = self.append_with_room(
+            answer = self._append_with_room(
                 timeout, topic, partition, key, value, headers, timestamp, future
             )
         if answer == WAKE:
@@ -483,10 +485,10 @@ class ProducerBase:
             raise refusal(answer)
         return future
 
-    def give_way(self) -> None:
+    def _give_way(self) -> None:
         """Let the engine run if it waits for that; nobody knows here whether it does."""
 
-    def append_with_room(
+    def _append_with_room(
         self,
         timeout: float,
         topic: str,
@@ -501,4 +503,4 @@ class ProducerBase:
         return QUEUE_FULL
 
     def __len__(self) -> int:
-        return self.accumulator.message_count
+        return self._accumulator.message_count

@@ -75,7 +75,7 @@ class Producer(active.ProducerBase):
         self._closing: asyncio.Future[None] | None = None
         if self._configuration.transactional_id is not None:
             text = "Unable to produce message: Local: Erroneous state"
-            self.refuse(KafkaException(KafkaError(KafkaError._STATE, text)))
+            self._refuse(KafkaException(KafkaError(KafkaError._STATE, text)))
 
     # --- messages ---
 
@@ -119,7 +119,7 @@ class Producer(active.ProducerBase):
             The future of the delivery.
         """
         self._start()
-        while self.is_parking or self.accumulator.is_full:
+        while self._is_parking or self._accumulator.is_full:
             self._has_room.clear()
             await self._has_room.wait()
         return self.send(topic, value, key, partition, timestamp, headers)
@@ -135,9 +135,9 @@ class Producer(active.ProducerBase):
         """Hand many messages over at once, as :meth:`ottla.Producer.produce_batch` does."""
         check_messages(messages)
         self._start()
-        self.check_may_produce()
+        self._check_may_produce()
         accepted, wakes = append_messages(
-            self.accumulator,
+            self._accumulator,
             topic,
             messages,
             partition,
@@ -162,9 +162,9 @@ class Producer(active.ProducerBase):
         from ottla.client.produced_arrow import Columns, TableAppender
 
         self._start()
-        self.check_may_produce()
+        self._check_may_produce()
         appender = TableAppender(
-            self.accumulator,
+            self._accumulator,
             topic,
             table,
             Columns(key, value, timestamp, partition if isinstance(partition, str) else None),
@@ -212,7 +212,7 @@ class Producer(active.ProducerBase):
 
     def __len__(self) -> int:
         """Messages that have no outcome yet."""
-        return 0 if self._is_closed else self.accumulator.message_count + len(self._parked)
+        return 0 if self._is_closed else self._accumulator.message_count + len(self._parked)
 
     def __bool__(self) -> bool:
         return True
@@ -356,7 +356,7 @@ class Producer(active.ProducerBase):
             self._is_closed = True
             await engine.close()
         self._is_closed = True
-        self.refuse(RuntimeError(_CLOSED))
+        self._refuse(RuntimeError(_CLOSED))
 
     async def __aenter__(self) -> Self:
         self._start()
@@ -379,13 +379,13 @@ class Producer(active.ProducerBase):
             self._producing = Producing(
                 engine,
                 self._configuration,
-                self.accumulator,
+                self._accumulator,
                 self._deliver,
                 lambda records: self._unpark(),
             )
             self._producing.on_refusal = self._refused_for_good
             if self._producing.transacting is not None:
-                self._producing.transacting.on_refusal = self.refuse
+                self._producing.transacting.on_refusal = self._refuse
             engine.statistics.append(self._producing.statistics)
             self._engine = engine
             engine.start()
@@ -398,7 +398,7 @@ class Producer(active.ProducerBase):
     def _make_first_future(self) -> asyncio.Future[Any]:
         self._start()
         loop = asyncio.get_running_loop()
-        self.make_futures_on(loop)
+        self._make_futures_on(loop)
         return active.DeliveryFuture(loop)
 
     # --- outcomes ---
@@ -406,7 +406,7 @@ class Producer(active.ProducerBase):
     def _deliver(self, deliveries: Deliveries) -> None:
         error = deliveries.error
         only_errors = self._configuration.delivery_report_only_error
-        left = not self.accumulator.has_futures or deliveries.resolve(active.DeliveryFuture)
+        left = not self._accumulator.has_futures or deliveries.resolve(active.DeliveryFuture)
         if left and only_errors and error is None:
             deliveries.batch.release()
         elif left:
@@ -436,7 +436,7 @@ class Producer(active.ProducerBase):
 
     # --- room in the queue ---
 
-    def append_with_room(
+    def _append_with_room(
         self,
         timeout: float,
         topic: str,
@@ -451,7 +451,7 @@ class Producer(active.ProducerBase):
         if not isinstance(callback, active.DeliveryFuture):
             return QUEUE_FULL
         self._parked.append((topic, partition, key, value, headers, timestamp_ms, callback))
-        self.is_parking = True
+        self._is_parking = True
         return APPENDED
 
     def _unpark(self) -> None:
@@ -460,7 +460,7 @@ class Producer(active.ProducerBase):
         wakes = False
         while self._parked:
             try:
-                answer = self.accumulator.append(*self._parked[0])
+                answer = self._accumulator.append(*self._parked[0])
             except TypeError as error:
                 _fail(self._parked[0][-1], error)
                 self._parked.popleft()
@@ -471,18 +471,18 @@ class Producer(active.ProducerBase):
             if answer not in (APPENDED, WAKE):
                 _fail(future, refusal(answer))
             wakes = wakes or answer == WAKE
-        self.is_parking = bool(self._parked)
+        self._is_parking = bool(self._parked)
         if wakes:
             self._producing.wake()
 
     def _refused_for_good(self, exception: KafkaException | None) -> None:
-        self.refuse(exception)
+        self._refuse(exception)
         if exception is not None:
             self._fail_parked(exception)
 
     def _fail_parked(self, exception: Exception) -> None:
         parked, self._parked = self._parked, deque()
-        self.is_parking = False
+        self._is_parking = False
         for *_, future in parked:
             _fail(future, exception)
 

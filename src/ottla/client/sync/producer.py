@@ -84,9 +84,9 @@ class Producer(active.ProducerBase):
         if not messages:
             return 0
         self._check_open()
-        self.check_may_produce()
+        self._check_may_produce()
         accepted, wakes = append_messages(
-            self.accumulator,
+            self._accumulator,
             topic,
             messages,
             partition,
@@ -135,10 +135,10 @@ class Producer(active.ProducerBase):
 
         seconds = _seconds(timeout)
         self._check_open()
-        self.check_may_produce()
+        self._check_may_produce()
         deadline = time.monotonic() + seconds if seconds >= 0 else None
         appender = TableAppender(
-            self.accumulator,
+            self._accumulator,
             topic,
             table,
             Columns(key, value, timestamp, partition if isinstance(partition, str) else None),
@@ -166,7 +166,7 @@ class Producer(active.ProducerBase):
         Raises:
             Exception: what a callback raised, after all others were called.
         """
-        self.give_way()
+        self._give_way()
         if timeout == 0 and self._reports.is_empty and not self._is_unusable:
             return 0
         seconds = _seconds(timeout)
@@ -195,11 +195,11 @@ class Producer(active.ProducerBase):
         try:
             while True:
                 self._reports.serve()
-                if not self.accumulator.message_count:
+                if not self._accumulator.message_count:
                     return 0
                 left_s = -1.0 if deadline is None else deadline - time.monotonic()
                 if deadline is not None and left_s <= 0:
-                    return self.accumulator.message_count
+                    return self._accumulator.message_count
                 self._reports.wait(left_s)
         finally:
             self._engine.end_flush()
@@ -219,12 +219,12 @@ class Producer(active.ProducerBase):
 
     def __len__(self) -> int:
         """Messages that wait for their delivery or its callback, and other events to be served."""
-        return 0 if self.is_closed else self.accumulator.message_count + len(self._reports)
+        return 0 if self.is_closed else self._accumulator.message_count + len(self._reports)
 
     def __bool__(self) -> bool:
         return True
 
-    def append_with_room(
+    def _append_with_room(
         self,
         timeout: float,
         topic: str,
@@ -239,7 +239,7 @@ class Producer(active.ProducerBase):
         seconds = _seconds(timeout)
         deadline = time.monotonic() + seconds if seconds >= 0 else None
         while True:
-            answer = self.accumulator.append(
+            answer = self._accumulator.append(
                 topic, partition, key, value, headers, timestamp_ms, callback
             )
             left_s = -1.0 if deadline is None else deadline - time.monotonic()
@@ -371,7 +371,7 @@ class Producer(active.ProducerBase):
 
     def _end(self) -> None:
         self.is_closed = True
-        self.refuse(RuntimeError(_CLOSED))
+        self._refuse(RuntimeError(_CLOSED))
         self._engine.thread.stop()
 
     def __enter__(self) -> Producer:

@@ -60,7 +60,7 @@ class ProducerEngine:
         def refuse(exception: Exception | None) -> None:
             found = refer()
             if found is not None and not found.is_closed:
-                found.refuse(exception)
+                found._refuse(exception)
 
         transacting = self.producing.transacting
         self.producing.on_refusal = refuse

@@ -334,6 +334,6 @@ def test_produce_raises_what_confluent_kafka_raises(twin: ModuleType, clock: Any
                 {"partition": 1.5}, {"value": memoryview(b"x")}, {"nonsense": 1}):  # fmt: skip
         with pytest.raises(TypeError):
             producer.produce(**{"topic": "t", **bad})
-    producer.refuse(RuntimeError("Producer has been closed"))
+    producer._refuse(RuntimeError("Producer has been closed"))
     with pytest.raises(RuntimeError, match="closed"):
         producer.produce("t", b"v")

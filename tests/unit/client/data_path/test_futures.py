@@ -26,7 +26,7 @@ class Sending:
         self.accumulator.set_partition_count("t", 1)
         self.producer = twin.ProducerBase(self.accumulator, lambda: None, None, make_future)
         if make_future is None:
-            self.producer.make_futures_on(asyncio.get_running_loop())
+            self.producer._make_futures_on(asyncio.get_running_loop())
             self.future_type = twin.DeliveryFuture
 
     def send(self, value: str) -> Any:
