@@ -13,7 +13,9 @@ cdef class DeliveryFuture:
     The callbacks of all futures of a batch run in one callback of the loop, not in one each.
     """
 
-    cdef object _loop, _result, _cancel_message
+    cdef object _loop, _result
+    # This, and `_make_cancelled_error`, asyncio.gather asks of its futures.
+    cdef readonly object _cancel_message
     # Pairs of callback and context; None as long as there is none.
     cdef list _callbacks
     cdef int _state
@@ -71,6 +73,11 @@ cdef class DeliveryFuture:
 
         if self._state == _PENDING:
             return asyncio.InvalidStateError("Result is not ready.")
+        return self._make_cancelled_error()
+
+    def _make_cancelled_error(self):
+        import asyncio
+
         if self._cancel_message is None:
             return asyncio.CancelledError()
         return asyncio.CancelledError(self._cancel_message)

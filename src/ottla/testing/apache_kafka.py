@@ -224,6 +224,11 @@ class ApacheKafka:
                 timeout_seconds=self._start_timeout_seconds,
             )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start the broker and return once it serves metadata.
 

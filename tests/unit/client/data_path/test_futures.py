@@ -143,6 +143,26 @@ def test_callbacks_run_in_their_context_and_may_raise(twin: ModuleType) -> None:
     played(scene, twin)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_gathered_futures_are_cancelled_together_and_alone(twin: ModuleType, whole: bool) -> None:
+    async def scene(sending: Sending) -> None:
+        futures = [sending.send("a"), sending.send("b")]
+        gathered = asyncio.gather(*futures, return_exceptions=not whole)
+        await asyncio.sleep(0)
+        if whole:
+            gathered.cancel("enough")
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(gathered, 5)
+            return
+        futures[0].cancel("enough")
+        sending.deliver()
+        given_up, message = await asyncio.wait_for(gathered, 5)
+        assert isinstance(given_up, asyncio.CancelledError)
+        assert message.offset() == 8
+
+    played(scene, twin)
+
+
 def test_a_failure_that_nobody_looked_at_is_reported(twin: ModuleType) -> None:
     async def scene(sending: Sending) -> None:
         faults: list[Any] = []
