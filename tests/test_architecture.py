@@ -100,6 +100,18 @@ def test_rooms_import_only_what_the_table_allows() -> None:
     assert _violations() == []
 
 
+def test_what_decides_in_the_client_knows_nothing_of_what_does() -> None:
+    doing = ("ottla.client.engine", "ottla.client.sync", "ottla.client.aio")
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}: {name}"
+        for part in ("core", "configuration", "admin")
+        for path in (SOURCE / "client" / part).rglob("*.py")
+        for line, name in _imports(path)
+        if name.startswith(doing)
+    ]
+    assert found == []
+
+
 def test_every_room_stands_in_the_table() -> None:
     rooms = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert rooms <= set(MAY_IMPORT)

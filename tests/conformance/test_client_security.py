@@ -17,8 +17,8 @@ import pytest
 import uvloop
 
 from ottla.client.configuration.build import configure_admin
+from ottla.client.core.targets import ANY, Lane
 from ottla.client.engine.engine import Engine
-from ottla.client.engine.targets import ANY, Lane
 from ottla.client.engine.thread import EngineThread
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.testing.apache_kafka import QUICK_START_FLAGS, ApacheKafka, free_port

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, KeyType
+from ottla.client.core.targets import ANY, CONTROLLER, Coordinator, KeyType
 from ottla.client.errors import KafkaError
 from ottla.client.values import ThrottleEvent
 from ottla.testing.simulation.engine_world import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ottla.client.engine.targets import Coordinator, KeyType, Lane
+from ottla.client.core.targets import Coordinator, KeyType, Lane
 from ottla.client.errors import KafkaError
 from ottla.ports.net import Address
 from ottla.testing.simulation.engine_world import (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ottla.client.backend import active
-from ottla.client.core.consuming.partition import AssignedPartition, Start, Stored
+from ottla.client.core.consuming.partition import AssignedPartition, Key, Start, Stored
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.message import Message
 from ottla.client.values import OFFSET_INVALID, TopicPartition, partition_result
@@ -14,7 +14,6 @@ from ottla.client.values import OFFSET_INVALID, TopicPartition, partition_result
 if TYPE_CHECKING:
     from ottla.client.core.consuming.offsets import Outcome
 
-Key = tuple[str, int]
 _MAX_CONSUMED = 1_000_000
 
 

@@ -14,7 +14,7 @@ from ottla.cli.kafka.errors import KafkaFailure
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.options import Options
 from ottla.cli.kafka.properties import for_our_client, load
-from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, KeyType, Target
+from ottla.client.core.targets import ANY, CONTROLLER, Coordinator, KeyType, Target
 from ottla.wire.apis import declaration
 from ottla.wire.errors import ErrorCode
 

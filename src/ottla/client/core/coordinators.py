@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ottla.client.core.targets import Coordinator, KeyType
 from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from ottla.wire.errors import ErrorCode
 
@@ -25,17 +26,10 @@ _PASSING = frozenset(
 )
 
 
-class Key(NamedTuple):
-    """What is coordinated: the type of the key (FindCoordinator's) and the key."""
-
-    key_type: int
-    key: str
-
-
 class Found(NamedTuple):
     """The answer about one key; an error code other than 0 says why there is no broker."""
 
-    key: Key
+    key: Coordinator
     broker_id: int
     host: str
     port: int
@@ -54,19 +48,19 @@ class CoordinatorCache:
     __slots__ = ("_brokers", "_wanted")
 
     def __init__(self) -> None:
-        self._brokers: dict[Key, int] = {}
-        self._wanted: dict[Key, None] = {}
+        self._brokers: dict[Coordinator, int] = {}
+        self._wanted: dict[Coordinator, None] = {}
 
-    def lookup(self, key: Key) -> int | None:
+    def lookup(self, key: Coordinator) -> int | None:
         """The broker that coordinates it, as far as is known."""
         return self._brokers.get(key)
 
-    def want(self, key: Key) -> None:
+    def want(self, key: Coordinator) -> None:
         """Ask for it with the next requests, unless it is known."""
         if key not in self._brokers:
             self._wanted[key] = None
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: Coordinator) -> None:
         """It is no longer where it was."""
         self._brokers.pop(key, None)
 
@@ -74,7 +68,7 @@ class CoordinatorCache:
         """Nothing is taken to be on this broker any more."""
         self._brokers = {key: each for key, each in self._brokers.items() if each != broker_id}
 
-    def plan(self, version: int) -> list[tuple[FindCoordinatorRequest, list[Key]]]:
+    def plan(self, version: int) -> list[tuple[FindCoordinatorRequest, list[Coordinator]]]:
         """The requests that ask for everything wanted; it then counts as asked.
 
         Args:
@@ -86,7 +80,7 @@ class CoordinatorCache:
                 (FindCoordinatorRequest(key=key.key, key_type=key.key_type), [key])
                 for key in wanted
             ]
-        by_type: dict[int, list[Key]] = {}
+        by_type: dict[KeyType, list[Coordinator]] = {}
         for key in wanted:
             by_type.setdefault(key.key_type, []).append(key)
         return [
@@ -98,7 +92,7 @@ class CoordinatorCache:
         ]
 
     def answered(
-        self, keys: Iterable[Key], response: FindCoordinatorResponse, version: int
+        self, keys: Iterable[Coordinator], response: FindCoordinatorResponse, version: int
     ) -> list[Found]:
         """Take over an answer: what it says of each key that was asked for."""
         found = [_checked(each) for each in _by_key(list(keys), response, version)]
@@ -115,7 +109,9 @@ def _checked(found: Found) -> Found:
     return found
 
 
-def _by_key(keys: list[Key], response: FindCoordinatorResponse, version: int) -> list[Found]:
+def _by_key(
+    keys: list[Coordinator], response: FindCoordinatorResponse, version: int
+) -> list[Found]:
     if version < _BATCHED_FROM:
         return [
             Found(

@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from ottla.client.core.admin.call import Ask, Call, Operation, Outcomes, Progress
+from ottla.client.core.targets import Target
 from ottla.client.engine.engine import Engine
-from ottla.client.engine.targets import Target
 from ottla.client.errors import KafkaException
 
 T = TypeVar("T")

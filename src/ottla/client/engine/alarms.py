@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ottla.client.core.targets import Lane
 from ottla.client.engine.link import Link
 from ottla.client.engine.links import Links
 from ottla.client.engine.log import ERROR
 from ottla.client.engine.runtime import Runtime
-from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError
 
 # The same error of the same broker is told this often at most.

@@ -15,10 +15,12 @@ from ottla.client.core.consuming.partition import (
     EARLIEST_TIMESTAMP,
     LATEST_TIMESTAMP,
     AssignedPartition,
+    Key,
     PartitionError,
     Start,
     Stored,
 )
+from ottla.client.core.targets import Lane
 from ottla.client.engine.consuming_fetches import Fetches
 from ottla.client.engine.consuming_group import ConsumingGroup, Rebalance
 from ottla.client.engine.consuming_lookups import OffsetLookup
@@ -26,11 +28,9 @@ from ottla.client.engine.consuming_offsets import ConsumingOffsets
 from ottla.client.engine.consuming_positions import ConsumingPositions
 from ottla.client.engine.consuming_statistics import ConsumingStatistics
 from ottla.client.engine.engine import Engine
-from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import OFFSET_INVALID
 
-Key = tuple[str, int]
 # How long a consumer that is closed gives brokers to be reached.
 _REACHABLE_CHECK_S = 0.5
 

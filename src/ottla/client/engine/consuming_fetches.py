@@ -11,7 +11,7 @@ from ottla.client.core.consuming.fetching import (
     FetchSettings,
 )
 from ottla.client.core.consuming.partition import PartitionError
-from ottla.client.engine.targets import Lane
+from ottla.client.core.targets import Lane
 from ottla.client.errors import KafkaError
 from ottla.wire.api.k01_fetch import FetchResponse
 from ottla.wire.errors import Malformed, Truncated

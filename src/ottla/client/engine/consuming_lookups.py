@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from ottla.client.core.consuming.partition import Key
 from ottla.client.core.consuming.positions import list_offsets_request
 from ottla.client.engine.engine import Engine
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.api.k02_list_offsets import ListedPartition, ListOffsetsResponse
 from ottla.wire.errors import ErrorCode
 
-Key = tuple[str, int]
 _RETRY_MS = 100.0
 _NO_ANSWER = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
 

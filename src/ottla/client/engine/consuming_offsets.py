@@ -18,9 +18,9 @@ from ottla.client.core.consuming.offsets import (
     lookup_request,
     retry,
 )
-from ottla.client.core.consuming.partition import NO_POSITION, AssignedPartition, Stored
+from ottla.client.core.consuming.partition import NO_POSITION, AssignedPartition, Key, Stored
+from ottla.client.core.targets import Coordinator, KeyType, Lane
 from ottla.client.engine.log import WARNING
-from ottla.client.engine.targets import Coordinator, KeyType, Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import OFFSET_INVALID, TopicPartition, partition_result
 from ottla.wire.api.k08_offset_commit import OffsetCommitResponse
@@ -30,7 +30,6 @@ from ottla.wire.errors import ErrorCode
 if TYPE_CHECKING:
     from ottla.client.engine.consuming import Consuming
 
-Key = tuple[str, int]
 # On the coordinator's own lane a commit would wait for the answer to a parked JoinGroup, and come
 # too late for its generation.
 _LANE = Lane.MAIN

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ottla.client.core.backoff import Backoff
-from ottla.client.core.coordinators import CoordinatorCache, Found, Key
+from ottla.client.core.coordinators import CoordinatorCache, Found
+from ottla.client.core.targets import Coordinator
 from ottla.client.engine.failures import printable
 from ottla.client.engine.links import Links
 from ottla.client.engine.requests import call, decode, encode
@@ -28,14 +29,14 @@ class Coordinators:
         self._runtime = runtime
         self._links = links
         self._cache = CoordinatorCache()
-        self._waiters: dict[Key, asyncio.Future[_Outcome]] = {}
+        self._waiters: dict[Coordinator, asyncio.Future[_Outcome]] = {}
         self._soon: asyncio.Handle | None = None
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: Coordinator) -> None:
         """The broker says that it is not, or can't be, the coordinator."""
         self._cache.forget(key)
 
-    async def find(self, key: Key, deadline_ms: float) -> int:
+    async def find(self, key: Coordinator, deadline_ms: float) -> int:
         """The broker that coordinates a key; asked for again and again while that may help.
 
         Raises:
@@ -63,7 +64,7 @@ class Coordinators:
                 raise KafkaException(KafkaError(KafkaError._TIMED_OUT, text))
             await asyncio.sleep((backoff.ready_at_ms - now_ms) / 1000)
 
-    async def _ask(self, key: Key) -> _Outcome:
+    async def _ask(self, key: Coordinator) -> _Outcome:
         """Ask once, with whatever else is asked for in this round."""
         waiter = self._waiters.get(key)
         if waiter is None:
@@ -103,17 +104,19 @@ class Coordinators:
         except TimeoutError:
             self._fail(asked, KafkaError(KafkaError._TIMED_OUT))
 
-    def _answered(self, keys: list[Key], answer: FindCoordinatorResponse, version: int) -> None:
+    def _answered(
+        self, keys: list[Coordinator], answer: FindCoordinatorResponse, version: int
+    ) -> None:
         for found in self._cache.answered(keys, answer, version):
             if found.error_code == ErrorCode.NONE:
                 self._links.tell_address(found.broker_id, Address(found.host, found.port))
             self._settle(found.key, found)
 
-    def _fail(self, keys: list[Key], error: KafkaError) -> None:
+    def _fail(self, keys: list[Coordinator], error: KafkaError) -> None:
         for key in keys:
             self._settle(key, error)
 
-    def _settle(self, key: Key, outcome: _Outcome) -> None:
+    def _settle(self, key: Coordinator, outcome: _Outcome) -> None:
         waiter = self._waiters.pop(key, None)
         if waiter is not None and not waiter.done():
             waiter.set_result(outcome)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ottla.client.configuration.objects import Configuration
 from ottla.client.core.cluster import Changes, ClusterView
-from ottla.client.core.coordinators import Key
+from ottla.client.core.targets import ANY, CONTROLLER, Coordinator, Lane, Target
 from ottla.client.core.versions import BrokerVersions
 from ottla.client.engine.addresses import parse_servers
 from ottla.client.engine.alarms import Alarms
@@ -20,7 +20,6 @@ from ottla.client.engine.log import WARNING, ClientLog, instance_name
 from ottla.client.engine.metadata import MetadataKeeper
 from ottla.client.engine.requests import call, decode, encode
 from ottla.client.engine.runtime import CallUser, ClientType, Runtime
-from ottla.client.engine.targets import ANY, CONTROLLER, Coordinator, Lane, Target
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import ThrottleEvent
 from ottla.ports.clock import Clock
@@ -306,8 +305,7 @@ class Engine:
         if target is CONTROLLER:
             return await self._links.ready(await self._controller(), lane or Lane.MAIN)
         if isinstance(target, Coordinator):
-            key = Key(target.key_type, target.key)
-            broker_id = await self._coordinators.find(key, deadline_ms)
+            broker_id = await self._coordinators.find(target, deadline_ms)
             return await self._links.ready(broker_id, lane or Lane.COORDINATOR)
         return await self._links.ready(target, lane or Lane.MAIN)
 
@@ -406,7 +404,7 @@ class Engine:
 
     def forget_coordinator(self, coordinator: Coordinator) -> None:
         """It answered NOT_COORDINATOR or COORDINATOR_NOT_AVAILABLE: find it anew next time."""
-        self._coordinators.forget(Key(coordinator.key_type, coordinator.key))
+        self._coordinators.forget(coordinator)
 
     def _note_throttle(self, link: Link, answer: Message) -> None:
         throttle_time_ms: int = getattr(answer, "throttle_time_ms", 0)

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from ottla.client.core.backoff import Backoff
 from ottla.client.core.statistics import Window
+from ottla.client.core.targets import Lane
 from ottla.client.core.versions import BrokerVersions
 from ottla.client.engine.connection import Connection, OnReply, Traffic
 from ottla.client.engine.dialer import Dialer
 from ottla.client.engine.handshake import Greeting, greet
 from ottla.client.engine.runtime import Runtime
-from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.ports.net import Address
 from ottla.wire.declare import Buffer

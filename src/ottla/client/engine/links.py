@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 from ottla.client.core.cluster import ClusterView
+from ottla.client.core.targets import Lane
 from ottla.client.engine.dialer import Dialer
 from ottla.client.engine.handshake import Greeting
 from ottla.client.engine.link import Authenticate, Link
 from ottla.client.engine.runtime import Runtime
-from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.ports.net import Address
 

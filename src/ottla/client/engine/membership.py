@@ -30,8 +30,8 @@ from ottla.client.core.membership.membership import (
     WantTopics,
 )
 from ottla.client.core.membership.settings import MembershipSettings
+from ottla.client.core.targets import ANY, Coordinator, KeyType, Lane
 from ottla.client.engine.engine import Engine
-from ottla.client.engine.targets import ANY, Coordinator, KeyType, Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.ports.entropy import Entropy, SystemEntropy
 from ottla.wire.declare import Message

@@ -22,6 +22,7 @@ from ottla.client.core.producing.sender import (
 )
 from ottla.client.core.producing.settings import ACKS_NONE, SenderSettings
 from ottla.client.core.producing.transactions import Transactions
+from ottla.client.core.targets import ANY, Lane
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.producing_requests import (
     MAX_VERSION,
@@ -34,7 +35,6 @@ from ottla.client.engine.producing_requests import (
 from ottla.client.engine.producing_statistics import ProducingStatistics
 from ottla.client.engine.producing_topics import ProducingTopics
 from ottla.client.engine.producing_transactions import Transacting
-from ottla.client.engine.targets import ANY, Lane
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.api.k00_produce import ProduceResponse
 from ottla.wire.api.k22_init_producer_id import InitProducerIdRequest, InitProducerIdResponse

@@ -11,7 +11,7 @@ from ottla.client.core.producing.sender import Outcome
 from ottla.client.core.producing.transaction_errors import Gravity
 from ottla.client.core.producing.transaction_requests import Ask, GroupOffset
 from ottla.client.core.producing.transactions import State, Transactions
-from ottla.client.engine.targets import Coordinator, KeyType
+from ottla.client.core.targets import Coordinator, KeyType
 from ottla.client.errors import KafkaError, KafkaException
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 
 from ottla.client.core.cluster import ClusterView
 from ottla.client.core.statistics import Window
+from ottla.client.core.targets import Lane
 from ottla.client.engine.link import Link
 from ottla.client.engine.links import Links
 from ottla.client.engine.runtime import ClientType, Runtime
-from ottla.client.engine.targets import Lane
 from ottla.wire.apis import API_VERSIONS, APIS
 
 Part = Callable[[], Mapping[str, Any]]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ottla.client.configuration.build import configure_admin
+from ottla.client.core.targets import ANY
 from ottla.client.engine.engine import Engine
-from ottla.client.engine.targets import ANY
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.ports.entropy import SeededEntropy
 from ottla.ports.net import Address

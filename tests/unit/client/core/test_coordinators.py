@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from ottla.client.core.coordinators import CoordinatorCache, Key
-from ottla.wire.api.k10_find_coordinator import Coordinator, FindCoordinatorResponse
+from ottla.client.core.coordinators import CoordinatorCache
+from ottla.client.core.targets import Coordinator, KeyType
+from ottla.wire.api.k10_find_coordinator import Coordinator as AnsweredCoordinator
+from ottla.wire.api.k10_find_coordinator import FindCoordinatorResponse
 from ottla.wire.errors import ErrorCode
 
-A, B, T = Key(0, "a"), Key(0, "b"), Key(1, "t")
+A, B, T = (
+    Coordinator(KeyType.GROUP, "a"),
+    Coordinator(KeyType.GROUP, "b"),
+    Coordinator(KeyType.TRANSACTION, "t"),
+)
 
 
 def answer(*entries: tuple[str, int, int]) -> FindCoordinatorResponse:
     return FindCoordinatorResponse(
         coordinators=[
-            Coordinator(key=key, node_id=broker, host="h", port=9, error_code=code)
+            AnsweredCoordinator(key=key, node_id=broker, host="h", port=9, error_code=code)
             for key, broker, code in entries
         ]
     )
@@ -82,4 +88,4 @@ def test_keys_that_the_answer_leaves_out_or_adds() -> None:
     cache = CoordinatorCache()
     [found] = cache.answered([A], answer(("other", 1, 0)), 4)
     assert found.is_passing
-    assert cache.lookup(Key(0, "other")) is None
+    assert cache.lookup(Coordinator(KeyType.GROUP, "other")) is None

@@ -9,8 +9,8 @@ from typing import Any
 
 from ottla.client.configuration.build import configure_consumer
 from ottla.client.core.cluster import ClusterView
+from ottla.client.core.targets import Lane
 from ottla.client.engine.membership import GroupMember
-from ottla.client.engine.targets import Lane
 from ottla.client.errors import KafkaError
 from ottla.ports.entropy import SeededEntropy
 from ottla.wire.api.k03_metadata import DescribedTopic, MetadataResponse

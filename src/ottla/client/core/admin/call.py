@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from ottla.client.core.admin.routes import Request, Route
 from ottla.client.core.backoff import Backoff
-from ottla.client.engine.targets import Target
+from ottla.client.core.targets import Target
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.declare import Message
 from ottla.wire.errors import ErrorCode

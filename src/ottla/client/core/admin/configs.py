@@ -22,7 +22,7 @@ from ottla.client.core.admin.routes import (
     Each,
     any_broker,
 )
-from ottla.client.engine.targets import CONTROLLER, Target
+from ottla.client.core.targets import CONTROLLER, Target
 from ottla.client.enumerations import AlterConfigOpType, ConfigSource, ResourceType
 from ottla.client.errors import KafkaError
 from ottla.wire.api.k32_describe_configs import (

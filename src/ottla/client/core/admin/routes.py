@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from ottla.client.core.admin.outcomes import error_of
-from ottla.client.engine.targets import ANY, CONTROLLER, KeyType, Target
+from ottla.client.core.targets import ANY, CONTROLLER, KeyType, Target
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node, TopicPartition
 from ottla.wire.api.k03_metadata import MetadataRequest, MetadataResponse, TopicToDescribe

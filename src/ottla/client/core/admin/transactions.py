@@ -21,7 +21,7 @@ from ottla.client.core.admin.routes import (
     Each,
     leaders_of_partitions,
 )
-from ottla.client.engine.targets import KeyType
+from ottla.client.core.targets import KeyType
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.values import TopicPartition
 from ottla.wire.api.k22_init_producer_id import InitProducerIdRequest, InitProducerIdResponse

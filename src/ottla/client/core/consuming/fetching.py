@@ -14,13 +14,13 @@ from ottla.client.core.consuming.partition import (
     NO_REPLICA,
     AssignedPartition,
     Cursor,
+    Key,
     PartitionError,
     Stage,
 )
 from ottla.client.core.consuming.sessions import (
     TOPIC_ID_VERSION,
     FetchSession,
-    Key,
     SessionRequest,
     Topic,
     Wanted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ottla.client.core.cluster import ClusterView
-from ottla.client.core.consuming.partition import AssignedPartition, PartitionError
+from ottla.client.core.consuming.partition import AssignedPartition, Key, PartitionError
 from ottla.client.errors import KafkaError
 
 
@@ -22,8 +22,8 @@ class MissingPartitions:
 
     def __init__(self, propagation_max_ms: float) -> None:
         self._propagation_max_ms = propagation_max_ms
-        self._missing_since_ms: dict[tuple[str, int], float] = {}
-        self._told: set[tuple[str, int]] = set()
+        self._missing_since_ms: dict[Key, float] = {}
+        self._told: set[Key] = set()
 
     def forget(self, partition: AssignedPartition) -> None:
         """It is not assigned any more, or it is there."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from ottla.client.core.consuming.partition import Stored
+from ottla.client.core.consuming.partition import Key, Stored
 from ottla.client.core.membership.membership import GroupMetadata
 from ottla.client.errors import KafkaError
 from ottla.client.values import OFFSET_INVALID
@@ -27,7 +27,6 @@ from ottla.wire.api.k09_offset_fetch import (
 )
 from ottla.wire.errors import ErrorCode
 
-Key = tuple[str, int]
 # Newer versions speak of topics by id, which is no use to somebody who commits by name.
 NEWEST_VERSION = 9
 # The first version of OffsetFetch that asks for groups, and the first that can ask for stable

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ottla.client.errors import KafkaError
 from ottla.client.values import OFFSET_BEGINNING, OFFSET_INVALID, OFFSET_STORED
 from ottla.records.errors import RecordsError
 from ottla.wire.declare import ZERO_UUID
+
+Key: TypeAlias = tuple[str, int]
+"""What a partition is known by: its topic's name and its number."""
 
 NO_EPOCH = -1
 NO_REPLICA = -1
@@ -127,7 +130,7 @@ class AssignedPartition:
         self._begin(start.offset, start.leader_epoch)
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> Key:
         """Topic and number."""
         return self.topic, self.number
 

@@ -12,6 +12,7 @@ from ottla.client.core.consuming.partition import (
     LATEST_TIMESTAMP,
     NO_EPOCH,
     AssignedPartition,
+    Key,
     PartitionError,
     Stage,
 )
@@ -46,7 +47,7 @@ class Asked(NamedTuple):
 
     partitions: tuple[tuple[AssignedPartition, int], ...]
 
-    def current(self) -> dict[tuple[str, int], AssignedPartition]:
+    def current(self) -> dict[Key, AssignedPartition]:
         """Those whose position nobody has set since."""
         return {p.key: p for p, version in self.partitions if p.version == version}
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ottla.client.core.consuming.partition import Key
 from ottla.wire.api.k01_fetch import ForgottenTopic, PartitionToFetch, TopicToFetch
 
 # Session epochs with a meaning.
@@ -16,8 +17,6 @@ _MAX_EPOCH = 2**31 - 1
 # The first versions of Fetch that know sessions, and that speak of topics by id.
 SESSION_VERSION = 7
 TOPIC_ID_VERSION = 13
-
-Key = tuple[str, int]
 
 
 class Topic(NamedTuple):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+from ottla.client.core.consuming.partition import Key
 from ottla.client.core.consuming.sessions import (
     NO_SESSION,
     OPEN,
     SESSIONLESS,
     FetchSession,
-    Key,
     SessionRequest,
     Topic,
     Wanted,
