@@ -34,6 +34,7 @@ PARTITIONS = 4
 SETTINGS = {
     "offsets.topic.num.partitions": "1",
     "transaction.state.log.num.partitions": "1",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
     "share.coordinator.state.topic.num.partitions": "1",
     "group.consumer.min.session.timeout.ms": "500",
     "group.consumer.session.timeout.ms": "3000",
@@ -52,6 +53,7 @@ class Program:
     """One of Kafka's programs, running."""
 
     def __init__(self, name: str, broker: Target, **options: Any) -> None:
+        self.name = name
         self.events: list[dict[str, Any]] = []
         servers = "--broker-list" if name == "TransactionalMessageCopier" else "--bootstrap-server"
         words = [servers, broker.bootstrap_servers]
@@ -93,6 +95,8 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Shown by pytest when the test fails.
+        print(f"{self.name}: status {self._process.poll()}, last said {self.events[-3:]}")
         self.kill()
         self._process.stdout.close()
 
@@ -266,6 +270,9 @@ def copiers_options(in_a_group: bool) -> list[dict[str, Any]]:
         "transaction_size": 25,
         "enable_random_aborts": True,
         "use_group_metadata": True,
+        # A copier asks for its group's offsets before it fences its predecessor: they are unstable
+        # until the transaction of a killed one times out.
+        "transaction_timeout": 10_000,
     }
     if in_a_group:
         own: list[dict[str, Any]] = [{"input_partition": -1, "group_mode": True}] * 2
