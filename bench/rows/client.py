@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from bench import limits
 from bench.arena import PAGE_CACHE, Arena
 from bench.clients.task import Task, Told, perform
 from bench.load import Connections, percentile
@@ -22,6 +23,8 @@ AIOKAFKA, KAFKA_PYTHON = "aiokafka", "kafka-python"
 _PARTITIONS = 4
 _MEBIBYTE = 1 << 20
 _FILLED_BYTES = 100 * _MEBIBYTE
+# More than any of them writes and holds in one turn.
+_WARM_MEBIBYTES = {100: 512, 1024: 1536}
 _HELD_SECONDS = 2.0
 _IMPORTS = 7
 
@@ -106,6 +109,7 @@ _LATENCIES = (
     Work("100 in flight, a loop of produce()", "acknowledgement_in_a_tight_loop", _AT_ONCE),
 )
 _READING = {"poll", "poll_and_touch", "consume", "consume_and_touch", "hold", "receive"}
+_WRITING = {"produce", "produce_with_callbacks"}
 _MOST_ACKNOWLEDGEMENT_MS = 2.0
 _MOST_IMPORT_MS = 60.0
 _ASYNC_TIMES = {(CONFLUENT, "send"): 10.0, (AIOKAFKA, "send"): 5.0, (CONFLUENT, "receive"): 5.0}
@@ -243,11 +247,18 @@ def _turns(
     seconds: float | None = None,
     bursts: int = 2,
 ) -> dict[str, list[Told]]:
-    """What each contestant told, turn by turn; a program warms itself up."""
+    """What each contestant told, turn by turn; a program warms itself up.
+
+    Memory is made ready before each turn of a producer: whoever came after somebody who had used
+    much of it would have it at once, the others would wait for the hypervisor.
+    """
     told: dict[str, list[Told]] = {each.label: [] for each in work.contestants}
     for _ in range(arena.effort.repeats):
         for contestant in work.contestants:
             with _topic_for(arena, server, work, filled) as (topic, messages):
+                if work.program in _WRITING:
+                    mebibytes = _WARM_MEBIBYTES[work.value_bytes]
+                    limits.settled_append_mib_s(arena.directory, mebibytes, arena.server_cores)
                 task = Task(
                     contestant.library,
                     work.program,
