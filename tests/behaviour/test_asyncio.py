@@ -377,7 +377,9 @@ def test_administration(play: Play, settings: dict[str, Any], unique: Unique) ->
         topic = unique("topic")
         async with AdminClient(settings) as admin:
             await admin.create_topics([New(topic, 3, 1)])
-            metadata = await admin.list_topics(timeout=10)
+            # Kafka answers before its broker half has heard of the topic.
+            while topic not in (metadata := await admin.list_topics(timeout=10)).topics:
+                await asyncio.sleep(0.01)
             assert len(metadata.topics[topic].partitions) == 3
             with pytest.raises(ottla.KafkaException):
                 await admin.create_topics([New(topic, 3, 1)])

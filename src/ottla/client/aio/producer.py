@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 from ottla.client.appended import APPENDED, QUEUE_FULL, WAKE, refusal
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_producer
-from ottla.client.core.admin.topics import list_topics
-from ottla.client.engine.administration import perform
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.producing import Producing, accumulator_for
 from ottla.client.engine.producing_transactions import TIMED_OUT, Transacting
@@ -314,12 +312,16 @@ class Producer(active.ProducerBase):
         Raises:
             KafkaException: no broker answered within ``timeout`` seconds.
         """
+        from ottla.client.engine.cluster_queries import list_topics
+
         engine = self._start()
-        return await perform(engine, list_topics(topic, may_create=True), _milliseconds(timeout))
+        return await list_topics(engine, topic, _milliseconds(timeout), may_create=True)
 
     async def cluster_id(self, timeout: float = -1) -> str | None:  # noqa: ASYNC109
         """The cluster's id; raises as :meth:`list_topics` does."""
-        return (await self.list_topics(timeout=timeout)).cluster_id
+        from ottla.client.engine.cluster_queries import cluster_id
+
+        return await cluster_id(self._start(), _milliseconds(timeout))
 
     async def wait_connected(self, timeout: float = -1) -> None:  # noqa: ASYNC109
         """Wait until a broker has been reached and has accepted this client.

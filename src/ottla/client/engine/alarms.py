@@ -40,7 +40,9 @@ class Alarms:
     def _link_failed(self, link: Link, error: KafkaError) -> None:
         now_ms = self._runtime.now_ms()
         code, told_ms = self._told.get(link.broker_id, (0, 0.0))
-        if code != error.code() or now_ms >= told_ms + _REPEAT_AFTER_MS:
+        # Each login that fails counts: what an account lets itself be told is limited as well.
+        is_login = error.code() == KafkaError._AUTHENTICATION
+        if is_login or code != error.code() or now_ms >= told_ms + _REPEAT_AFTER_MS:
             self._told[link.broker_id] = error.code(), now_ms
             self.report(error)
         if not self._is_all_down and self._links.none_reachable():

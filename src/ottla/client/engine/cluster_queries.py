@@ -10,8 +10,16 @@ from ottla.client.engine.engine import Engine
 from ottla.client.errors import KafkaError, KafkaException
 
 
-async def list_topics(engine: Engine, topic: str | None, timeout_ms: float) -> ClusterMetadata:
+async def list_topics(
+    engine: Engine, topic: str | None, timeout_ms: float, *, may_create: bool
+) -> ClusterMetadata:
     """The cluster's brokers and topics, or one topic.
+
+    Args:
+        engine: asks.
+        topic: the topic's name, None for all.
+        timeout_ms: how long it may take.
+        may_create: let a broker that creates topics when they are first used create it.
 
     Raises:
         TypeError: the topic is no text.
@@ -19,7 +27,7 @@ async def list_topics(engine: Engine, topic: str | None, timeout_ms: float) -> C
     """
     if topic is not None and not isinstance(topic, str):
         raise TypeError(f"argument 1 must be str or None, not {type(topic).__name__}")
-    operation = topics.list_topics(topic, may_create=engine.configuration.allow_auto_create_topics)
+    operation = topics.list_topics(topic, may_create=may_create)
     try:
         return await perform(engine, operation, timeout_ms)
     except KafkaException as exception:

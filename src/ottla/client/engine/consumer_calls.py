@@ -168,7 +168,9 @@ class ConsumerCalls:
         """The cluster's brokers and topics, or only one topic."""
         from ottla.client.engine.cluster_queries import list_topics
 
-        return await list_topics(self._consuming.engine, topic, milliseconds(limit))
+        engine = self._consuming.engine
+        may_create = engine.configuration.allow_auto_create_topics
+        return await list_topics(engine, topic, milliseconds(limit), may_create=may_create)
 
     async def cluster_id(self, limit: Any) -> str | None:
         """The cluster's id."""

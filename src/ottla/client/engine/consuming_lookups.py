@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from ottla.client.core.consuming.partition import Key
 from ottla.client.core.consuming.positions import list_offsets_request
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.engine.engine import Engine
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.api.k02_list_offsets import ListedPartition, ListOffsetsResponse
 from ottla.wire.errors import ErrorCode
 
 _RETRY_MS = 100.0
-_NO_ANSWER = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT})
 
 
 class OffsetLookup:
@@ -42,7 +42,7 @@ class OffsetLookup:
         try:
             return await self._find(wanted)
         except KafkaException as exception:
-            if exception.args[0].code() not in _NO_ANSWER:
+            if exception.args[0].code() not in UNREACHABLE:
                 raise
             is_nobody_there = not self._engine.cluster.brokers
             code = KafkaError._ALL_BROKERS_DOWN if is_nobody_there else KafkaError._TIMED_OUT
@@ -73,7 +73,7 @@ class OffsetLookup:
             try:
                 await self._engine.metadata_updated(self._left_ms())
             except KafkaException as exception:
-                if exception.args[0] != KafkaError._TRANSPORT:
+                if exception.args[0].code() not in UNREACHABLE:
                     raise
                 await self._wait()
 
@@ -99,7 +99,7 @@ class OffsetLookup:
                 leader, request, ListOffsetsResponse, timeout_ms=self._left_ms()
             )
         except KafkaException as exception:
-            if exception.args[0] != KafkaError._TRANSPORT:
+            if exception.args[0].code() not in UNREACHABLE:
                 raise
             return {}
         found: dict[Key, ListedPartition] = {}

@@ -19,6 +19,7 @@ from ottla.client.core.consuming.offsets import (
     retry,
 )
 from ottla.client.core.consuming.partition import NO_POSITION, AssignedPartition, Key, Stored
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.core.targets import Coordinator, KeyType, Lane
 from ottla.client.engine.log import WARNING
 from ottla.client.errors import KafkaError, KafkaException
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 # On the coordinator's own lane a commit would wait for the answer to a parked JoinGroup, and come
 # too late for its generation.
 _LANE = Lane.MAIN
-_UNREACHABLE = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._UNKNOWN_BROKER})
 # How often a commit is sent again that came with the epoch of a moment ago (KIP-848).
 _STALE_EPOCH_RETRIES = 5
 
@@ -111,7 +111,7 @@ class ConsumingOffsets:
         )
 
     async def _commit(self, offsets: Mapping[Key, Stored]) -> dict[Key, Outcome]:
-        deadline_ms = self._engine.now_ms() + self._configuration.socket_timeout_ms
+        deadline_ms = self._engine.now_ms() + self._configuration.session_timeout_ms
         failures = 0
         while True:
             sent_as = self._consuming.group.metadata
@@ -127,9 +127,9 @@ class ConsumingOffsets:
                 codes = commit_error_codes(answer)
             except KafkaException as exception:
                 error: KafkaError = exception.args[0]
-                if error.code() not in _UNREACHABLE or self._engine.is_closed:
+                if error.code() not in UNREACHABLE or self._engine.is_closed:
                     return _all_failed(offsets, error)
-                codes = dict.fromkeys(offsets, int(ErrorCode.COORDINATOR_NOT_AVAILABLE))
+                codes = dict.fromkeys(offsets, int(KafkaError._WAIT_COORD))
             failures += 1
             if not self._is_worth_a_retry(codes, failures):
                 break
@@ -274,7 +274,7 @@ class ConsumingOffsets:
                 timeout_ms=left_ms,
             )
         except KafkaException as exception:
-            if exception.args[0].code() not in _UNREACHABLE or self._engine.is_closed:
+            if exception.args[0].code() not in UNREACHABLE or self._engine.is_closed:
                 raise
             return ErrorCode.COORDINATOR_NOT_AVAILABLE, {}
         return looked_up(answer, keys)

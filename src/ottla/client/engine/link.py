@@ -89,9 +89,11 @@ class Link:
 
     @property
     def name(self) -> str:
-        """The broker's name as librdkafka writes it: ``host:port/id``."""
+        """The broker's name as librdkafka writes it: ``host:port/id``, ``ssl://host:port/id``."""
         who = "bootstrap" if self.broker_id < 0 else str(self.broker_id)
-        return f"{self.address}/{who}"
+        protocol = self._runtime.configuration.security_protocol
+        prefix = "" if protocol == "plaintext" else f"{protocol}://"
+        return f"{prefix}{self.address}/{who}"
 
     @property
     def is_up(self) -> bool:

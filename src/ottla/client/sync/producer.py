@@ -332,7 +332,9 @@ class Producer(active.ProducerBase):
         Raises:
             KafkaException: no broker answered within ``timeout`` seconds.
         """
-        return self.list_topics(timeout=timeout).cluster_id
+        seconds = _seconds(timeout)
+        self._check_open(_HANDLE_CLOSED)
+        return self._engine.cluster_id(seconds)
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Authenticate with these from the next connection on (PLAIN and SCRAM)."""

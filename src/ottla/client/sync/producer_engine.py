@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ottla.client.core.admin.topics import list_topics
-from ottla.client.engine.administration import perform
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.producing import Producing, accumulator_for
 from ottla.client.engine.thread import FORKED, EngineThread
@@ -85,8 +83,18 @@ class ProducerEngine:
 
     def list_topics(self, topic: str | None, timeout_s: float) -> ClusterMetadata:
         """What the cluster says of itself."""
-        operation = list_topics(topic, may_create=True)
-        return self.thread.run(perform(self.producing.engine, operation, _milliseconds(timeout_s)))
+        from ottla.client.engine.cluster_queries import list_topics
+
+        timeout_ms = _milliseconds(timeout_s)
+        return self.thread.run(
+            list_topics(self.producing.engine, topic, timeout_ms, may_create=True)
+        )
+
+    def cluster_id(self, timeout_s: float) -> str | None:
+        """The cluster's id."""
+        from ottla.client.engine.cluster_queries import cluster_id
+
+        return self.thread.run(cluster_id(self.producing.engine, _milliseconds(timeout_s)))
 
     def set_sasl_credentials(self, username: str, password: str) -> None:
         """Authenticate with these from the next connection on."""

@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from ottla.client.core.admin.routes import Request, Route
 from ottla.client.core.backoff import Backoff
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.core.targets import Target
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.declare import Message
@@ -44,16 +45,7 @@ RETRIED: frozenset[int] = frozenset(
     }
 )
 # The question did not reach a broker that could answer it: another try may.
-_LOST = frozenset(
-    {
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._RESOLVE,
-        KafkaError._UNKNOWN_BROKER,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._WAIT_COORD,
-    }
-)
+_LOST = UNREACHABLE | {KafkaError._ALL_BROKERS_DOWN, KafkaError._WAIT_COORD}
 
 
 class Call(Generic[K, V]):

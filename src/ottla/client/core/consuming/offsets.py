@@ -49,7 +49,9 @@ _LATER = frozenset(
         ErrorCode.UNSTABLE_OFFSET_COMMIT,
     }
 )
-_ELSEWHERE = frozenset({ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.NOT_COORDINATOR})
+_ELSEWHERE = frozenset(
+    {KafkaError._WAIT_COORD, ErrorCode.COORDINATOR_NOT_AVAILABLE, ErrorCode.NOT_COORDINATOR}
+)
 # Errors of OffsetCommit that tell the membership that it is not what it was.
 MEMBERSHIP_ERRORS = frozenset(
     {

@@ -36,6 +36,7 @@ from ottla.client.core.membership.membership import (
     WantTopics,
 )
 from ottla.client.core.membership.settings import MembershipSettings
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.errors import KafkaError, describe
 from ottla.wire.api.k03_metadata import MetadataResponse
 from ottla.wire.api.k11_join_group import JoinGroupResponse
@@ -49,7 +50,7 @@ from ottla.wire.errors import ErrorCode, Malformed, Truncated
 # needs some time on its way.
 _JOIN_ANSWER_MARGIN_MS = 5_000
 _COOPERATIVE = frozenset({"cooperative-sticky"})
-_PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._DESTROY})
+_PASSING = UNREACHABLE | {KafkaError._DESTROY}
 _ELSEWHERE = frozenset({ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE})
 
 

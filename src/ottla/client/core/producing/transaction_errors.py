@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.errors import KafkaError
 from ottla.wire.errors import ErrorCode
 
@@ -29,17 +30,11 @@ _RETRY = frozenset(
         ErrorCode.OPERATION_NOT_ATTEMPTED,
     }
 )
-_LOST_COORDINATOR = frozenset(
-    {
-        ErrorCode.NOT_COORDINATOR,
-        ErrorCode.COORDINATOR_NOT_AVAILABLE,
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._BAD_MSG,
-        KafkaError._RESOLVE,
-        KafkaError._UNKNOWN_BROKER,
-    }
-)
+_LOST_COORDINATOR = UNREACHABLE | {
+    ErrorCode.NOT_COORDINATOR,
+    ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    KafkaError._BAD_MSG,
+}
 _WITHOUT_ID = frozenset({ErrorCode.UNKNOWN_PRODUCER_ID, ErrorCode.INVALID_PRODUCER_ID_MAPPING})
 _FATAL = frozenset(
     {
@@ -52,7 +47,6 @@ _FATAL = frozenset(
         ErrorCode.UNSUPPORTED_VERSION,
         ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT,
         KafkaError._UNSUPPORTED_FEATURE,
-        KafkaError._AUTHENTICATION,
         KafkaError._DESTROY,
     }
 )

@@ -22,6 +22,7 @@ from ottla.client.core.membership.membership import (
     WantTopics,
 )
 from ottla.client.core.membership.settings import MembershipSettings
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.errors import KafkaError
 from ottla.wire.api.k03_metadata import MetadataResponse
 from ottla.wire.api.k11_join_group import JoinedMember, JoinGroupResponse
@@ -474,6 +475,19 @@ def test_a_missing_topic_is_told_once(dialogue: Dialogue) -> None:
     assert failures[0].error.str() == (
         "Subscribed topic not available: t: Broker: Unknown topic or partition"
     )
+
+
+@pytest.mark.parametrize("code", sorted(UNREACHABLE))
+def test_why_the_coordinator_cannot_be_reached_is_no_news_of_the_group(
+    dialogue: Dialogue, code: int
+) -> None:
+    settle(dialogue, EAGER, 0)
+    dialogue.go_on(EAGER.heartbeat_interval_ms)
+    dialogue.asked(HeartbeatResponse)
+    dialogue.answer(KafkaError(code))
+    assert dialogue.heard(Failed) == []
+    dialogue.go_on(100)
+    dialogue.asked(HeartbeatResponse)
 
 
 def test_without_answers_the_session_is_over(dialogue: Dialogue) -> None:

@@ -12,6 +12,7 @@ from ottla.client.core.producing.partition import Identity
 from ottla.client.core.producing.transaction_errors import Gravity
 from ottla.client.core.producing.transaction_requests import GroupOffset
 from ottla.client.core.producing.transactions import State, Transactions
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.wire.api.k22_init_producer_id import InitProducerIdResponse
 from ottla.wire.api.k24_add_partitions_to_txn import (
@@ -270,6 +271,17 @@ def test_an_id_that_the_coordinator_forgot_is_replaced() -> None:
     assert coordinator.succeed() == [22]
     assert coordinator.asked[-1].request.producer_id == -1
     assert transactions.state is State.READY
+
+
+@pytest.mark.parametrize("code", sorted(UNREACHABLE))
+def test_a_coordinator_out_of_reach_costs_a_transaction_no_more_than_time(code: int) -> None:
+    coordinator = Coordinator()
+    transactions = coordinator.begun()
+    transactions.may_send("t", 0)
+    coordinator.ask()
+    coordinator.answer(KafkaError(code))
+    assert coordinator.succeed() == [24]
+    assert transactions.may_send("t", 0)
 
 
 def test_what_may_have_been_added_is_certain_before_the_abort() -> None:
