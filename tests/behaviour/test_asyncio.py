@@ -378,7 +378,10 @@ def test_administration(play: Play, settings: dict[str, Any], unique: Unique) ->
         async with AdminClient(settings) as admin:
             await admin.create_topics([New(topic, 3, 1)])
             # Kafka answers before its broker half has heard of the topic.
-            while topic not in (metadata := await admin.list_topics(timeout=10)).topics:
+            for _ in range(1000):
+                metadata = await admin.list_topics(timeout=10)
+                if topic in metadata.topics:
+                    break
                 await asyncio.sleep(0.01)
             assert len(metadata.topics[topic].partitions) == 3
             with pytest.raises(ottla.KafkaException):
