@@ -124,6 +124,25 @@ cdef class MessageCursor:
             messages.append(message)
         return messages
 
+    def take_acquired(self, ranges):
+        cdef list messages = []
+        cdef Fields fields
+        cdef Message message
+        cdef int64_t offset, first = -1, last = -1
+        cdef int16_t delivery_count = 0
+        cdef object left = iter(ranges), acquired
+        while self._next_fields(&fields, &offset):
+            while offset > last:
+                acquired = next(left, None)
+                if acquired is None:
+                    return messages
+                first, last, delivery_count = acquired
+            if offset >= first:
+                message = self._message(self._current, offset, &fields)
+                message._delivery_count = delivery_count
+                messages.append(message)
+        return messages
+
     # --- the application's thread ---
 
     cdef inline Message _next(self):

@@ -106,6 +106,26 @@ class MessageCursor:
             messages.append(message)
         return messages
 
+    def take_acquired(self, ranges: Iterable[tuple[int, int, int]]) -> list[Message[Any, Any]]:
+        """The messages that a share group has acquired; the cursor is done with the others too.
+
+        Args:
+            ranges: first and last offset and delivery count, in order.
+        """
+        messages: list[Message[Any, Any]] = []
+        left = iter(ranges)
+        first, last, delivery_count = -1, -1, 0
+        for message in self._messages:
+            while message._offset > last:
+                acquired = next(left, None)
+                if acquired is None:
+                    return messages
+                first, last, delivery_count = acquired
+            if message._offset >= first:
+                message._delivery_count = delivery_count
+                messages.append(message)
+        return messages
+
     def _survey(self, check_crcs: bool) -> None:
         """Look at every batch from outside, until one is not sound."""
         start = 0

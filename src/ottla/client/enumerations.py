@@ -78,6 +78,8 @@ class AcknowledgeType(IntEnum):
     ACCEPT = 1
     RELEASE = 2
     REJECT = 3
+    # Further than confluent_kafka goes: it needs more time for the record (KIP-1222).
+    RENEW = 4
 
 
 class ResourceType(OrderedEnum):

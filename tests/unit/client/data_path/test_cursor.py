@@ -113,3 +113,27 @@ def test_the_twins_agree_on_random_damage() -> None:
             data[dice.randrange(len(data))] = dice.choice([0, 1, 2, 127, 128, 255])
         data = data[: dice.randrange(len(data) + 1)]
         assert outcome(native, bytes(data)) == outcome(_reference, bytes(data))
+
+
+def test_acquired_records_know_how_often_they_were_delivered(twin: ModuleType) -> None:
+    data = batch(0, 3) + batch(3, 3, codec=Codec.LZ4) + batch(6, 2)
+    cursor = twin.MessageCursor("t", 0, data, 1)
+    taken = cursor.take_acquired([(1, 1, 2), (3, 4, 1), (6, 6, 5)])
+    found = [(each.offset(), each.delivery_count()) for each in taken]
+    assert found == [(1, 2), (3, 1), (4, 1), (6, 5)]
+    assert cursor.position > 6
+
+
+def test_what_was_acquired_and_did_not_arrive_whole_is_beyond_the_position(
+    twin: ModuleType,
+) -> None:
+    cursor = twin.MessageCursor("t", 0, batch(0) + batch(2)[:-1], 0)
+    assert [each.offset() for each in cursor.take_acquired([(0, 3, 1)])] == [0, 1]
+    assert (cursor.position, cursor.error) == (2, None)
+    damaged = bytearray(batch(0) + batch(2, codec=Codec.ZSTD))
+    damaged[-1] ^= 0xFF
+    damaged[-9] ^= 0xFF
+    cursor = twin.MessageCursor("t", 0, bytes(damaged), 0)
+    assert [each.offset() for each in cursor.take_acquired([(0, 3, 1)])] == [0, 1]
+    assert cursor.position == 2
+    assert cursor.error is not None

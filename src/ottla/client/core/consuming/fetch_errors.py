@@ -16,7 +16,7 @@ class Resolution(Enum):
     REFRESH_METADATA = "the view of the cluster is out of date"
 
 
-_LEADER_UNKNOWN = frozenset(
+LEADER_UNKNOWN = frozenset(
     {
         ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
         ErrorCode.UNKNOWN_TOPIC_ID,
@@ -54,7 +54,7 @@ class FetchErrors:
         if error_code == ErrorCode.OFFSET_OUT_OF_RANGE:
             return self._out_of_range(partition, broker_id)
         is_new = partition.reported_error != error_code
-        if error_code in _LEADER_UNKNOWN:
+        if error_code in LEADER_UNKNOWN:
             wait_ms = min(_FIRST_RETRY_MS * 2**partition.failures, self._backoff_ms)
             partition.failed(now_ms, wait_ms)
             partition.preferred_replica = NO_REPLICA

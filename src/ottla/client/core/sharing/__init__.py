@@ -1,0 +1,1 @@
+"""The share consumer's decisions (KIP-932): membership, sessions, acquired records."""
