@@ -11,6 +11,7 @@ from ottla.client.configuration.build import (
     configure_admin,
     configure_consumer,
     configure_producer,
+    configure_share_consumer,
 )
 from ottla.client.configuration.key import Key
 from ottla.client.configuration.objects import (
@@ -18,6 +19,7 @@ from ottla.client.configuration.objects import (
     AdminConfiguration,
     ConsumerConfiguration,
     ProducerConfiguration,
+    ShareConsumerConfiguration,
 )
 from ottla.client.configuration.table import GLOBAL_KEYS, TOPIC_KEYS, VALUE_KINDS, find_key
 from ottla.client.errors import KafkaException
@@ -49,6 +51,7 @@ def annotations(configuration: type) -> dict[str, str]:
     [
         (ProducerConfiguration, configure_producer(({},), {})),
         (ConsumerConfiguration, configure_consumer(({"group.id": "g"},), {})),
+        (ShareConsumerConfiguration, configure_share_consumer(({"group.id": "g"},), {})),
         (AdminConfiguration, configure_admin(({},), {})),
     ],
 )
@@ -65,7 +68,7 @@ def test_every_attribute_is_declared_and_has_its_type(kind: type, built: object)
 
 
 def test_every_key_with_an_effect_is_an_attribute_of_some_client() -> None:
-    declared = annotations(ProducerConfiguration) | annotations(ConsumerConfiguration)
+    declared = annotations(ProducerConfiguration) | annotations(ShareConsumerConfiguration)
     for key in ALL_KEYS:
         has_effect = key.kind in VALUE_KINDS and not key.is_ignored and not key.unsupported
         # The topic's compression replaces the client's: see the test of it.

@@ -21,6 +21,7 @@ from ottla.client.configuration.build import (
     configure_admin,
     configure_consumer,
     configure_producer,
+    configure_share_consumer,
 )
 from ottla.client.configuration.key import Key
 from ottla.client.errors import KafkaException
@@ -72,6 +73,8 @@ def theirs(kind: str, conf: Conf, **keywords: object) -> tuple[str, ...]:
             confluent_kafka.Producer(quiet, **keywords)
         elif kind == "consumer":
             confluent_kafka.Consumer(quiet, **keywords).close()
+        elif kind == "share":
+            confluent_kafka.ShareConsumer(quiet, **keywords).close()
         else:
             confluent_kafka.admin.AdminClient(quiet, **keywords)
 
@@ -81,6 +84,7 @@ def theirs(kind: str, conf: Conf, **keywords: object) -> tuple[str, ...]:
 def ours(kind: str, conf: Conf, **keywords: object) -> tuple[str, ...]:
     configure: dict[str, Callable[[tuple[object, ...], Conf], object]] = {
         "producer": configure_producer, "consumer": configure_consumer, "admin": configure_admin,
+        "share": configure_share_consumer,
     }  # fmt: skip
     return outcome(lambda: configure[kind]((conf,), keywords), KafkaException)
 
@@ -217,6 +221,50 @@ CONSUMER: list[Conf] = [
     {"isolation.level": "READ_UNCOMMITTED"}, {"isolation.level": "serializable"},
     {"auto.offset.reset": "never"}, {"auto.offset.reset": "error"}, {"group.instance.id": "i"},
 ]  # fmt: skip
+
+
+SHARE: list[Conf] = [
+    {"share.acknowledgement.mode": "Explicit"}, {"share.acknowledgement.mode": ""},
+    {"max.poll.records": 0}, {"max.poll.records": 1}, {"max.poll.interval.ms": 10},
+    {"message.copy.max.bytes": 3}, {"socket.max.fails": 1}, {"socket.max.fails": 2},
+    {"topic.blacklist": "x"}, {"allow.auto.create.topics": False}, {"group.protocol": "classic"},
+    {"partition.assignment.strategy": "range"}, {"session.timeout.ms": 6000},
+    {"heartbeat.interval.ms": 3000}, {"group.protocol.type": "consumer"},
+    {"group.remote.assignor": "x"}, {"enable.auto.commit": True}, {"queued.min.messages": 1},
+    {"queued.max.messages.kbytes": 1}, {"fetch.queue.backoff.ms": 1}, {"fetch.min.bytes": 0},
+    {"fetch.error.backoff.ms": 1}, {"isolation.level": "read_committed"},
+    {"enable.partition.eof": True}, {"auto.offset.reset": "latest"}, {"fetch.max.bytes": 5},
+    {"topic.auto.offset.reset": "latest"}, {"consume.callback.max.messages": 3},
+    {"session.timeout.ms": 6000, "auto.offset.reset": "latest", "isolation.level": "x"},
+    {"session.timeout.ms": 6000, "receive.message.max.bytes": 2000, "socket.max.fails": 2},
+    {"heartbeat.interval.ms": 3, "session.timeout.ms": 3, "group.protocol.type": "consumer"},
+    {"allow.auto.create.topics": True, "enable.partition.eof": True, "auto.offset.reset": "end"},
+    {"receive.message.max.bytes": 2000}, {"auto.commit.interval.ms": 1}, {"acks": "all"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("conf", [*SHARE, *CONSUMER, *BAD_EVERYWHERE], ids=str)
+def test_share_consumer_configurations(conf: Conf) -> None:
+    same("share", {"group.id": "g"} | conf)
+
+
+def test_a_share_consumer_needs_a_group() -> None:
+    assert same("share", {"bootstrap.servers": "h"})[0] == "ValueError"
+    assert same("share", {})[0] == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("conf", "reason"),
+    [
+        ({"share.acknowledgement.mode": "explict"}, "must be implicit or explicit"),
+        ({"share.acquire.mode": "some"}, 'Invalid value "some"'),
+    ],
+    ids=str,
+)
+def test_a_mode_of_sharing_that_is_none(conf: Conf, reason: str) -> None:
+    # There the first is taken for the default, and the second isn't known yet.
+    assert reason in ours("share", {"group.id": "g"} | conf)[-1]
+    assert ours("share", {"group.id": "g", "share.acquire.mode": "record_limit"}) == ("accepted",)
 
 
 @pytest.mark.parametrize("conf", BAD_EVERYWHERE, ids=str)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ottla.client.configuration.key import Key
+from ottla.client.configuration.key import Key, Role
 from ottla.client.configuration.objects import (
     AdminConfiguration,
     Configuration,
     ConsumerConfiguration,
     ProducerConfiguration,
+    ShareConsumerConfiguration,
 )
 from ottla.client.configuration.rules import ClientKind, assignment_strategies, check
 from ottla.client.configuration.settings import Settings
@@ -24,6 +25,13 @@ _CALLBACK_ERRORS: dict[str, type[Exception]] = {
     "throttle_cb": ValueError,
     "stats_cb": TypeError,
     "oauth_cb": TypeError,
+}
+# An admin client is a producer that nobody gives messages to.
+_ROLES: dict[ClientKind, tuple[Role, ...]] = {
+    "producer": ("any", "producer"),
+    "consumer": ("any", "consumer"),
+    "share consumer": ("any", "consumer", "share consumer"),
+    "admin client": ("any", "producer"),
 }
 _COMPRESSION = "topic_compression_type"
 
@@ -54,6 +62,22 @@ def configure_consumer(
     if "group.id" not in conf:
         raise ValueError("Failed to create consumer: group.id must be set")
     return _configure(conf, "consumer", ConsumerConfiguration, "on_commit")
+
+
+def configure_share_consumer(
+    arguments: tuple[object, ...], keywords: Mapping[str, object]
+) -> ShareConsumerConfiguration:
+    """What a share consumer is configured with; raises as :func:`configure_producer` does.
+
+    Raises:
+        ValueError: there is no ``group.id``, or a setting that is not for share consumers.
+    """
+    conf = _merged(arguments, keywords) if arguments or keywords else {}
+    if "group.id" not in conf:
+        raise ValueError("Failed to create consumer: group.id must be set")
+    if "on_commit" in conf:
+        raise ValueError("on_commit is not supported on ShareConsumer")
+    return _configure(conf, "share consumer", ShareConsumerConfiguration, "on_commit")
 
 
 def configure_admin(
@@ -137,17 +161,14 @@ def _values(settings: Settings, configuration: type[Configuration]) -> dict[str,
         for_topics = settings.value_of(TOPIC_KEYS["compression.codec"])
         if for_topics != "inherit":
             values["compression_type"] = for_topics
-    if configuration is ConsumerConfiguration:
+    if issubclass(configuration, ConsumerConfiguration):
         values["partition_assignment_strategy"] = assignment_strategies(settings)
     return values
 
 
 def _warnings(settings: Settings, kind: ClientKind) -> list[str]:
-    other = "producer" if kind == "consumer" else "consumer"
     warnings = [
-        warning
-        for key in settings.chosen_keys()
-        if (warning := _warning(key, kind, other)) is not None
+        warning for key in settings.chosen_keys() if (warning := _warning(key, kind)) is not None
     ]
     retry_ms, retry_max_ms = (
         settings.number("retry.backoff.ms"),
@@ -161,10 +182,10 @@ def _warnings(settings: Settings, kind: ClientKind) -> list[str]:
     return warnings
 
 
-def _warning(key: Key, kind: ClientKind, other: str) -> str | None:
-    if key.role == other:
+def _warning(key: Key, kind: ClientKind) -> str | None:
+    if key.role not in _ROLES[kind]:
         return (
-            f"Configuration property {key.name} is a {other} property and will be ignored by "
+            f"Configuration property {key.name} is a {key.role} property and will be ignored by "
             f"this {kind} instance"
         )
     if key.is_deprecated:

@@ -69,8 +69,8 @@ KEYS: tuple[Key, ...] = (
     Key("offset_commit_cb", "callback", role="consumer"),
     Key("enable.partition.eof", "boolean", False, role="consumer"),
     Key("check.crcs", "boolean", False, role="consumer"),
-    Key("max.poll.records", "integer", 500, 1, 2_147_483_647, role="consumer", is_ignored=True),
-    Key("share.acknowledgement.mode", "string", "implicit", role="consumer", is_ignored=True),
+    Key("max.poll.records", "integer", 500, 1, 2_147_483_647, role="share consumer"),
+    Key("share.acknowledgement.mode", "string", "implicit", role="share consumer"),
     Key(
         "auto.commit.enable",
         "boolean",

@@ -8,7 +8,7 @@ Kind = Literal[
     "string", "exact string", "integer", "float", "boolean", "choice", "flags", "patterns",
     "callback", "internal", "rejected", "alias",
 ]  # fmt: skip
-Role = Literal["any", "producer", "consumer"]
+Role = Literal["any", "producer", "consumer", "share consumer"]
 Value = str | int | float | bool | tuple[str, ...] | None
 
 

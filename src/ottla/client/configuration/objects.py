@@ -174,5 +174,13 @@ class ConsumerConfiguration(Configuration):
     on_commit: Callable[[KafkaError | None, list[TopicPartition]], Any] | None
 
 
+class ShareConsumerConfiguration(ConsumerConfiguration):
+    """What a share consumer is configured with; not all that consumers have applies to it."""
+
+    max_poll_records: int
+    share_acknowledgement_mode: str
+    share_acquire_mode: str
+
+
 class AdminConfiguration(Configuration):
     """What an admin client is configured with."""

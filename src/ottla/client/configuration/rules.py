@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from ottla.client.configuration.settings import Settings
+from ottla.client.configuration.share_rules import check_share_consumer
 from ottla.client.configuration.values import invalid
 
-ClientKind = Literal["producer", "consumer", "admin client"]
+ClientKind = Literal["producer", "consumer", "share consumer", "admin client"]
+_CONSUMERS = ("consumer", "share consumer")
 
 # KIP-98: brokers remember the sequence numbers of this many batches per producer and partition.
 _MAX_IDEMPOTENT_IN_FLIGHT = 5
@@ -27,17 +29,25 @@ def check(settings: Settings, kind: ClientKind, *, has_oauth_callback: bool) -> 
 
     Raises:
         KafkaException: two settings exclude each other, or one needs another.
+        ValueError: the same for share consumers.
     """
     problem = (
         _check_security(settings, has_oauth_callback)
-        or (_check_consumer(settings) if kind == "consumer" else _check_producer(settings))
+        or _check_kind(settings, kind)
         or _check_common(settings, kind)
-        or (None if kind == "consumer" else _check_delivery(settings))
+        or (None if kind in _CONSUMERS else _check_delivery(settings))
         or _check_assignors(settings)
         or _check_sasl(settings)
     )
     if problem is not None:
-        raise invalid(f"Failed to create {kind}: {problem}")
+        text = f"Failed to create {kind}: {problem}"
+        raise ValueError(text) if kind == "share consumer" else invalid(text)
+
+
+def _check_kind(settings: Settings, kind: ClientKind) -> str | None:
+    if kind == "share consumer":
+        return check_share_consumer(settings)
+    return _check_consumer(settings) if kind == "consumer" else _check_producer(settings)
 
 
 def _check_security(settings: Settings, has_oauth_callback: bool) -> str | None:
@@ -185,7 +195,7 @@ def _check_common(settings: Settings, kind: ClientKind) -> str | None:
         # Azure's load balancers cut idle connections without a word after four minutes.
         settings.adjust("connections.max.idle.ms", _AZURE_IDLE_MS)
     if not settings.is_set("allow.auto.create.topics"):
-        settings.adjust("allow.auto.create.topics", kind != "consumer")
+        settings.adjust("allow.auto.create.topics", kind not in _CONSUMERS)
     return None
 
 

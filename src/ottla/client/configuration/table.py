@@ -7,10 +7,14 @@ from ottla.client.configuration import (
     consumer_keys,
     producer_keys,
     security_keys,
+    share_keys,
 )
 from ottla.client.configuration.key import Key
 
-_ALL = (*common_keys.KEYS, *security_keys.KEYS, *consumer_keys.KEYS, *producer_keys.KEYS)
+_ALL = (
+    *common_keys.KEYS, *security_keys.KEYS, *consumer_keys.KEYS, *share_keys.KEYS,
+    *producer_keys.KEYS,
+)  # fmt: skip
 GLOBAL_KEYS = {key.name: key for key in _ALL if not key.is_topic_key}
 # Topic keys may be set as they are or with this prefix, which reaches them also when a global key
 # has the same name.
