@@ -39,6 +39,7 @@ EXTENSIONS = [
             "src/ottla/client/_native_rows.pxi",
             "src/ottla/client/_native_cursor.pxi",
             "src/ottla/client/_native_columns.pxi",
+            "src/ottla/client/_native_lines.pxi",
             "src/ottla/client/_native_consumer.pxi",
             "src/ottla/client/_native_io.pxd",
             "src/ottla/client/_native_clock.h",

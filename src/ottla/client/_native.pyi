@@ -7,6 +7,8 @@ from ottla.client._reference import MessageCursor as MessageCursor
 from ottla.client._reference import ProducerBase as ProducerBase
 from ottla.client._reference import ProducerBatch as ProducerBatch
 from ottla.client._reference import RecordColumns as RecordColumns
+from ottla.client._reference import RecordLines as RecordLines
+from ottla.client._reference import append_lines as append_lines
 from ottla.client._reference import append_rows as append_rows
 from ottla.client._reference import consistent as consistent
 from ottla.client._reference import fnv1a as fnv1a

@@ -11,6 +11,7 @@ from ottla.client._reference_columns import RecordColumns
 from ottla.client._reference_consumer import ConsumerBase
 from ottla.client._reference_cursor import MessageCursor
 from ottla.client._reference_future import DeliveryFuture
+from ottla.client._reference_lines import RecordLines, append_lines
 from ottla.client._reference_message import Message
 from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
 from ottla.client._reference_rows import append_rows
@@ -26,6 +27,8 @@ __all__ = [
     "ProducerBase",
     "ProducerBatch",
     "RecordColumns",
+    "RecordLines",
+    "append_lines",
     "append_rows",
     "consistent",
     "fnv1a",

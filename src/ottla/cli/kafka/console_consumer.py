@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ottla.cli.kafka.client_settings import client_failures, config_file
 from ottla.cli.kafka.entry import Tool
@@ -16,7 +16,7 @@ from ottla.cli.kafka.properties import for_our_client, key_values, load
 from ottla.cli.kafka.renamed_options import given_name
 
 if TYPE_CHECKING:
-    from ottla import Consumer, Message
+    from ottla import Consumer, KafkaError, Message
 
 FORMATTING_OPTIONS = (
     value(
@@ -69,7 +69,7 @@ _WAIT_SECONDS = 0.2
 
 def run(options: Options) -> int:
     """Check the options, then show what arrives."""
-    _check(options)
+    _check_options(options)
     try:
         show = formatter(options.text("formatter"), formatter_properties(options))
         given = consumer_properties(options)
@@ -86,7 +86,7 @@ def run(options: Options) -> int:
     return shown.status
 
 
-def _check(options: Options) -> None:
+def _check_options(options: Options) -> None:
     if options.has("topic") == options.has("include"):
         raise UsageError("Exactly one of the following arguments is required: [topic], [include]")
     if options.has("partition"):
@@ -206,47 +206,49 @@ class _Showing:
 
     def run(self, consumer: Consumer) -> None:
         """Show records until there are enough, none comes any more, or nobody reads."""
-        output = sys.stdout.buffer
+        show = self._show_text if self._is_plain else self._show_messages
         last = time.monotonic()
         while self._left is None or self._left > 0:
             most = _AT_ONCE if self._left is None else min(_AT_ONCE, self._left)
-            messages = self._good(consumer.consume(most, _WAIT_SECONDS))
+            shown = show(consumer, most)
+            self._count += shown
+            if self._left is not None:
+                self._left -= shown
             now = time.monotonic()
-            if messages:
+            if shown:
                 last = now
-                self._write(output, messages)
             elif self._timeout_s is not None and now - last > self._timeout_s:
                 return
 
-    def _good(self, messages: list[Message[Any, Any]]) -> list[Message[Any, Any]]:
+    def _show_text(self, consumer: Consumer, most: int) -> int:
+        """Values are all that is shown: the client makes lines of them."""
         from ottla import KafkaException
 
-        good = []
-        for message in messages:
+        try:
+            count, text = consumer.consume_lines(
+                most,
+                _WAIT_SECONDS,
+                separator=self._show.line_separator,
+                null=self._show.null_literal,
+            )
+        except KafkaException as failure:
+            _check(failure.args[0])
+            return 0
+        write_whole(sys.stdout.buffer, text)
+        return count
+
+    def _show_messages(self, consumer: Consumer, most: int) -> int:
+        messages = []
+        # What is there, or the first that comes: nobody is to wait until there are many.
+        for message in consumer.consume(most, 0) or consumer.consume(1, _WAIT_SECONDS):
             error = message.error()
             if error is None:
-                good.append(message)
-            elif error.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
-                # It may be created yet, and Kafka's tool waits for that as well.
-                print(f"{error.str()}: waiting for it", file=sys.stderr)
+                messages.append(message)
             else:
-                raise KafkaException(error)
-        return good
-
-    def _write(self, output: Any, messages: list[Message[Any, Any]]) -> None:
-        if self._is_plain:
-            null, end = self._show.null_literal, self._show.line_separator
-            values = [message.value() for message in messages]
-            lines = [null if text is None else text for text in values]
-            output.write(end.join(lines) + end)
-            self._count += len(messages)
-        else:
-            for message in messages:
-                self._count += 1
-                output.write(self._line(message))
-        output.flush()
-        if self._left is not None:
-            self._left -= len(messages)
+                _check(error)
+        sys.stdout.buffer.write(b"".join(map(self._line, messages)))
+        sys.stdout.buffer.flush()
+        return len(messages)
 
     def _line(self, message: Message[Any, Any]) -> bytes:
         try:
@@ -257,6 +259,26 @@ class _Showing:
             print(f"skipped a record: {failure.message}", file=sys.stderr)
             return b""
         return line
+
+
+def _check(error: KafkaError) -> None:
+    """Raise what ends the tool; a topic may be created yet, and Kafka's tool waits for that too."""
+    from ottla import KafkaException
+
+    if error.name() not in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
+        raise KafkaException(error)
+    print(f"{error.str()}: waiting for it", file=sys.stderr)
+
+
+def write_whole(output: BinaryIO, data: memoryview) -> None:
+    """Write and flush; past the buffer, which would only copy what is large."""
+    output.flush()
+    raw = getattr(output, "raw", None)
+    if raw is None:
+        output.write(data)
+        return
+    while data:
+        data = data[raw.write(data) or 0 :]
 
 
 def view(message: Message[Any, Any]) -> RecordView:

@@ -135,24 +135,42 @@ def _headers(text: bytes, number: int, form: LineFormat) -> list[Header]:
     return headers
 
 
+def read_blocks(stream: BinaryIO) -> Iterator[bytes | memoryview]:
+    r"""A stream as blocks of whole lines, each with its ``\n``, as they arrive.
+
+    The last block gets an end if it has none.
+
+    Raises:
+        ToolFailure: a line has no end in sight.
+    """
+    read = getattr(stream, "read1", stream.read)
+    rest: list[bytes | memoryview] = []
+    held = 0
+    while chunk := read(_CHUNK_BYTES):
+        after_last = chunk.rfind(b"\n") + 1
+        if not after_last:
+            held += len(chunk)
+            if held > MOST_LINE_BYTES:
+                raise ToolFailure(f"a line is longer than {MOST_LINE_BYTES} bytes")
+            rest.append(chunk)
+            continue
+        after_first = chunk.index(b"\n") + 1 if rest else 0
+        whole = memoryview(chunk)
+        if rest:
+            yield b"".join([*rest, whole[:after_first]])
+        if after_first < after_last:
+            yield whole[after_first:after_last]
+        rest = [whole[after_last:]] if after_last < len(chunk) else []
+        held = len(chunk) - after_last
+    if rest:
+        yield b"".join([*rest, b"\n"])
+
+
 def read_lines(stream: BinaryIO) -> Iterator[list[bytes]]:
     """The lines of a stream without their ends, as many at once as have arrived.
 
     Raises:
         ToolFailure: a line has no end in sight.
     """
-    read = getattr(stream, "read1", stream.read)
-    rest: list[bytes] = []
-    held = 0
-    while chunk := read(_CHUNK_BYTES):
-        head, end, tail = chunk.rpartition(b"\n")
-        if not end:
-            held += len(chunk)
-            if held > MOST_LINE_BYTES:
-                raise ToolFailure(f"a line is longer than {MOST_LINE_BYTES} bytes")
-            rest.append(chunk)
-            continue
-        yield b"".join([*rest, head]).split(b"\n")
-        rest, held = [tail] if tail else [], len(tail)
-    if rest:
-        yield [b"".join(rest)]
+    for block in read_blocks(stream):
+        yield bytes(block[:-1]).split(b"\n")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ottla.cli.kafka.client_settings import client_failures, config_file, server_list
-from ottla.cli.kafka.console_lines import LineFormat, line_format, parse_line, read_lines
+from ottla.cli.kafka.console_lines import LineFormat, line_format, parse_line, read_blocks
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
 from ottla.cli.kafka.options import Options, flag, integer, long, optional, value
@@ -81,7 +80,8 @@ def run(options: Options) -> int:
     with client_failures(options):
         from ottla import Producer
 
-        with Producer(settings) as producer:
+        # What was delivered is of no interest: without reports nothing is kept for them.
+        with Producer({**settings, "delivery.report.only.error": True}) as producer:
             return _Sending(producer, options, form).run()
 
 
@@ -129,17 +129,18 @@ class _Sending:
         self._topic = options.text("topic")
         self._form = form
         self._is_sync = options.has("sync")
-        self._block_s = (options.number("max-block-ms") or 0) / 1000
+        self._block_ms = options.number("max-block-ms") or 0
         self._failed = 0
         self._line_number = 0
 
     def run(self) -> int:
         """Send everything; returns the exit code, which tells whether all of it arrived."""
         prompts = sys.stdin.isatty()
+        send = self._send_lines if self._form.is_plain and not self._is_sync else self._send_each
         try:
             self._prompt(prompts)
-            for lines in read_lines(sys.stdin.buffer):
-                self._send(lines)
+            for block in read_blocks(sys.stdin.buffer):
+                send(block)
                 self._prompt(prompts)
         finally:
             self._producer.flush()
@@ -152,41 +153,42 @@ class _Sending:
         if wanted:
             print(">", end="", flush=True)
 
-    def _send(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
-            self._line_number += 1
-            if self._form.is_plain:
-                self._produce(line)
-            else:
-                record = parse_line(line, self._line_number, self._form)
-                self._produce(record.value, record.key, record.headers)
+    def _send_lines(self, block: bytes | memoryview) -> None:
+        """Every line is a value: the client takes them as they are."""
+        accepted = self._producer.produce_lines(
+            self._topic, block, on_delivery=self._delivered, timeout=self._block_ms / 1000
+        )
+        if accepted < len(block):
+            raise self._no_room()
         self._producer.poll(0)
 
-    def _produce(self, text: bytes | None, key: bytes | None = None, headers: Any = None) -> None:
+    def _send_each(self, block: bytes | memoryview) -> None:
+        for line in bytes(block[:-1]).split(b"\n"):
+            self._line_number += 1
+            record = parse_line(line, self._line_number, self._form)
+            self._produce(record.value, record.key, record.headers)
+        self._producer.poll(0)
+
+    def _produce(self, text: bytes | None, key: bytes | None, headers: Any) -> None:
         try:
             self._producer.produce(
-                self._topic, text, key, headers=headers, on_delivery=self._delivered
+                self._topic,
+                text,
+                key,
+                headers=headers,
+                on_delivery=self._delivered,
+                timeout=self._block_ms / 1000,
             )
         except BufferError:
-            self._wait_for_room(text, key, headers)
+            raise self._no_room() from None
         if self._is_sync:
             self._producer.flush()
 
-    def _wait_for_room(self, text: bytes | None, key: bytes | None, headers: Any) -> None:
-        import time
-
-        deadline = time.monotonic() + self._block_s
-        while True:
-            self._producer.poll(0.05)
-            try:
-                self._producer.produce(
-                    self._topic, text, key, headers=headers, on_delivery=self._delivered
-                )
-            except BufferError:
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                return
+    def _no_room(self) -> ToolFailure:
+        return ToolFailure(
+            f"Nothing could be delivered for {self._block_ms} ms, and no more fits into memory",
+            "--max-block-ms says how long to wait, --max-memory-bytes how much may wait",
+        )
 
     def _delivered(self, error: KafkaError | None, message: Message[Any, Any]) -> None:
         if error is None:

@@ -141,7 +141,9 @@ class Inbox:
             messages.append(message)
         return messages
 
-    def take_columns(self, columns: active.RecordColumns, limit: int) -> Message[Any, Any] | None:
+    def take_columns(
+        self, columns: active.RecordColumns | active.RecordLines, limit: int
+    ) -> Message[Any, Any] | None:
         """Have columns hold ``limit`` records, as far as they come without waiting.
 
         Returns:

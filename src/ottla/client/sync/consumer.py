@@ -18,6 +18,7 @@ from ottla.client.core.consuming.partition import Stored
 from ottla.client.errors import KafkaException
 from ottla.client.message import Message
 from ottla.client.sync.callbacks import CallbackQueue
+from ottla.client.sync.column_reading import read_columns
 from ottla.client.values import TopicPartition
 
 if TYPE_CHECKING:
@@ -148,37 +149,38 @@ class Consumer(active.ConsumerBase):
         from ottla.client.arrow import load_pyarrow, record_batch
 
         load_pyarrow()
-        limit_s = arguments.seconds(timeout)
-        count = arguments.message_count(num_messages)
         columns = active.RecordColumns()
-        with self._opened():
-            self._begin_polling()
-            try:
-                self._take_columns(columns, count, limit_s)
-            except BaseException:
-                self._give_back(arguments.first_of_runs(columns.runs))
-                raise
-            finally:
-                self._end_polling()
+        read_columns(self, columns, num_messages, timeout)
         return record_batch(columns)
 
-    def _take_columns(
-        self, columns: active.RecordColumns, count: int, limit_s: float | None
-    ) -> None:
-        deadline = None if limit_s is None else time.monotonic() + limit_s
-        while True:
-            self._serve()
-            error = self._inbox.next_error() or self._inbox.take_columns(columns, count)
-            if error is not None:
-                if columns.count:
-                    self._inbox.put_back_error(error)
-                    return
-                raise KafkaException(error.error())
-            if columns.count == count or columns.is_full:
-                return
-            left_s = None if deadline is None else deadline - time.monotonic()
-            if (left_s is not None and left_s <= 0) or not self._callbacks.wait(left_s):
-                return
+    def consume_lines(
+        self,
+        num_messages: int = 1_000_000,
+        timeout: float = -1,
+        *,
+        separator: bytes = b"\n",
+        null: bytes = b"null",
+    ) -> tuple[int, memoryview]:
+        """The values of records as text, without a Python object per record.
+
+        Unlike :meth:`consume` it waits only until there is anything, and hands out about a mebibyte
+        at a time. Ends of partitions are left out.
+
+        Args:
+            num_messages: how many records at most.
+            timeout: how long to wait, in seconds; -1 for as long as it takes.
+            separator: what follows each value.
+            null: what stands for a value that is null.
+
+        Returns:
+            How many records, and their values.
+
+        Raises:
+            KafkaException: instead of an error message, when no record came before it.
+        """
+        lines = active.RecordLines(separator, null)
+        read_columns(self, lines, num_messages, timeout, is_hasty=True)
+        return lines.count, memoryview(lines.data)
 
     def _give_back(self, offsets: dict[tuple[str, int], Stored]) -> None:
         """Read again what was taken and never reached the user."""

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ottla.client.appended import QUEUE_FULL
+from ottla.client.appended import APPENDED, QUEUE_FULL, refusal
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_producer
 from ottla.client.errors import KafkaException
@@ -153,6 +153,54 @@ class Producer(active.ProducerBase):
             self._check_open()
             self._reports.wait(left_s)
         return appender.count
+
+    def produce_lines(
+        self,
+        topic: str,
+        text: bytes | bytearray | memoryview,
+        *,
+        partition: int = -1,
+        on_delivery: DeliveryCallback | None = None,
+        timeout: float = -1,
+    ) -> int:
+        r"""Produce each line of a text, without a Python object per line.
+
+        Args:
+            topic: where they all go.
+            text: lines, each ended by ``\n``, which is no part of the value.
+            partition: of all of them; -1: the partitioner chooses.
+            on_delivery: called for each message with its outcome.
+            timeout: how many seconds to wait for room in the queue, serving callbacks meanwhile;
+                negative (and by default) without limit.
+
+        Returns:
+            How many bytes of the text were accepted: all up to the end of the last whole line,
+            unless the time was over.
+
+        Raises:
+            KafkaException: a line is too large, or the partition does not exist.
+        """
+        seconds = _seconds(timeout)
+        self._check_open()
+        self._check_may_produce()
+        callback = on_delivery or self._configuration.on_delivery
+        deadline = time.monotonic() + seconds if seconds >= 0 else None
+        position = 0
+        while True:
+            position, _, wakes, answer = active.append_lines(
+                self._accumulator, topic, partition, text, position, callback
+            )
+            if wakes:
+                self._engine.wake()
+            if answer == APPENDED:
+                return position
+            if answer != QUEUE_FULL:
+                raise refusal(answer)
+            left_s = -1.0 if deadline is None else deadline - time.monotonic()
+            if deadline is not None and left_s <= 0:
+                return position
+            self._check_open()
+            self._reports.wait(left_s)
 
     def poll(self, timeout: float = -1) -> int:
         """Call the callbacks of what has happened; if nothing has, wait for it first.
