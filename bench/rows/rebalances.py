@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from bench import members
 from bench.arena import PAGE_CACHE, Arena, Contestant, figures
+from bench.groups import Group
+from bench.members import ClassicMember, ConsumerMember, Member
 from bench.peers import topic_on
 from bench.results import Better, Row, at_least
 
 _MEMBERS = 50
 _PARTITIONS = 100
-_PROTOCOLS: dict[str, type[members.Member]] = {
-    "classic": members.ClassicMember,
-    "consumer (KIP-848)": members.ConsumerMember,
+_PROTOCOLS: dict[str, type[Member]] = {
+    "classic": ClassicMember,
+    "consumer (KIP-848)": ConsumerMember,
 }
 _AIM = 2.0
 
@@ -33,24 +34,17 @@ def measure(arena: Arena) -> list[Row]:
     return rows
 
 
-def _one_group(
-    arena: Arena, contestant: Contestant, kind: type[members.Member]
-) -> tuple[float, float]:
+def _one_group(arena: Arena, contestant: Contestant, kind: type[Member]) -> tuple[float, float]:
     topic = arena.topic_name()
-    with topic_on(contestant.server, topic, partitions=_PARTITIONS):
-        group = members.Group(
+    with (
+        topic_on(contestant.server, topic, partitions=_PARTITIONS),
+        Group(
             kind,
             contestant.address,
             f"group-{topic}",
             topic,
             partitions=_PARTITIONS,
             members=_MEMBERS,
-        )
-
-        async def join_and_leave() -> tuple[float, float]:
-            try:
-                return await group.join(), await group.leave()
-            finally:
-                await group.close()
-
-        return members.run(join_and_leave())
+        ) as group,
+    ):
+        return group.join(), group.leave()

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 from ottla.broker.errors import EXPECTED_ERRORS, error_code_of
@@ -54,6 +54,20 @@ class ReplyToken(Protocol):
     def set_exception(self, error: ProtocolError) -> None: ...
 
 
+class GatheringCore(CoordinatorCore, Protocol):
+    """A core that does better when it decides about several commands together."""
+
+    def decide_at_once(self, command: Any, now_ms: int) -> Outcome | None:
+        """What the command leads to, if it gains nothing by waiting for others of its kind."""
+        ...
+
+    def decide_together(
+        self, gathered: Sequence[Any], now_ms: int
+    ) -> Iterator[tuple[Sequence[Any], Outcome]]:
+        """Some of the commands and what they lead to, which is performed before the next."""
+        ...
+
+
 class ShardRuntime:
     """Drives one shard over its partition."""
 
@@ -85,6 +99,7 @@ class ShardRuntime:
         self._timers: dict[Hashable, _ArmedTimer] = {}
         self._loaded: asyncio.Future[None] | None = None
         self._after_load: list[object] = []
+        self._gathered: list[Any] = []
 
     async def ready(self) -> None:
         """Wait until the shard's state is rebuilt from its log; after a failure, try again.
@@ -109,6 +124,39 @@ class ShardRuntime:
         """
         self._carry_out(self._core.decide(command, self._time.now_ms()))
 
+    def gather(self, command: Any) -> None:
+        """As `submit`, but together with the others that come in this turn of the event loop.
+
+        Raises:
+            ProtocolError: the decision could not be written; nothing has changed.
+        """
+        core = cast("GatheringCore", self._core)
+        outcome = core.decide_at_once(command, self._time.now_ms())
+        if outcome is not None:
+            self._carry_out(outcome)
+            return
+        if not self._gathered:
+            self._loop.call_soon(self._decide_gathered)
+        self._gathered.append(command)
+
+    def _decide_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if not gathered:
+            return
+        left = dict.fromkeys(gathered)
+        core = cast("GatheringCore", self._core)
+        error = ProtocolError(ErrorCode.UNKNOWN_SERVER_ERROR)
+        try:
+            for company, outcome in core.decide_together(gathered, self._time.now_ms()):
+                self._carry_out(outcome)
+                for command in company:
+                    del left[command]
+        except ProtocolError as refused:
+            error = refused
+        except Exception:
+            _logger.exception("%s failed on %d requests", self.partition.name, len(left))
+        _refuse(left, error)
+
     def submit_when_ready(self, command: object) -> None:
         """Submit a command that nobody waits for, now or after the load."""
         if self.is_ready:
@@ -119,6 +167,8 @@ class ShardRuntime:
     def stop(self) -> None:
         """Nothing is decided any more; who is parked is told to look for the coordinator again."""
         _Parked(self._core.abandon(ErrorCode.NOT_COORDINATOR)).reached()
+        gathered, self._gathered = self._gathered, []
+        _refuse(gathered, ProtocolError(ErrorCode.NOT_COORDINATOR))
         self.partition.forget_transaction_end(self._core.end_transaction)
         for armed in self._timers.values():
             armed.handle.cancel()
@@ -240,6 +290,11 @@ class ShardRuntime:
             self._carry_out(self._core.on_timer(key, self._time.now_ms()))
         except ProtocolError:
             _logger.exception("timer %r of %s failed", key, self.partition.name)
+
+
+def _refuse(commands: Iterable[Any], error: ProtocolError) -> None:
+    for command in commands:
+        command.token.set_exception(error)
 
 
 def _batches(

@@ -62,11 +62,14 @@ class GroupCoordinator:
         group_id: str,
         make: Callable[[CoordinatorReply], object],
         refused: Callable[[ProtocolError], Any],
+        *,
+        is_gathered: bool = False,
     ) -> Any:
         """As `submit`, without a task: the response, or a pending or an awaitable one.
 
         Args:
             refused: makes the response of an error.
+            is_gathered: it is decided with the others that come at the same moment.
         """
         from ottla.broker.coordinator_reply import CoordinatorReply
         from ottla.coordination.routing import partition_for
@@ -77,7 +80,10 @@ class GroupCoordinator:
                 shard = self._shards.shard(partition_for(group_id, shard_count))
                 if shard.is_ready:
                     reply = CoordinatorReply(refused)
-                    shard.submit(make(reply))
+                    if is_gathered:
+                        shard.gather(make(reply))
+                    else:
+                        shard.submit(make(reply))
                     return reply.response if reply.done() else reply
         except ProtocolError as error:
             return refused(error)

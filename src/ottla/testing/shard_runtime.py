@@ -7,7 +7,7 @@ It drives a shard as the broker does, and nothing moves unless it is told to: ti
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from ottla.coordination.core import CoordinatorCore
@@ -65,6 +65,13 @@ class ShardRuntime:
     def submit(self, command: object) -> Outcome:
         """Decides the command and performs what comes out."""
         return self._perform(self.shard.decide(command, self.now_ms))
+
+    def submit_together(self, commands: Sequence[object]) -> list[Outcome]:
+        """Decides commands that came at the same moment, and performs each outcome."""
+        shard: Any = self.shard
+        return [
+            self._perform(outcome) for _, outcome in shard.decide_together(commands, self.now_ms)
+        ]
 
     def end_transaction(self, producer_id: int, producer_epoch: int, *, is_committed: bool) -> None:
         """Appends an end marker, as a transaction coordinator does."""

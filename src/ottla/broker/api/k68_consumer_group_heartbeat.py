@@ -28,6 +28,7 @@ def handle(context: RequestContext, request: ConsumerGroupHeartbeatRequest) -> A
         request.group_id,
         lambda token: ConsumerGroupHeartbeat(token, request, context.version, client, unique_id),
         _refused,
+        is_gathered=True,
     )
 
 

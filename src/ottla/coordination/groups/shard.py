@@ -18,7 +18,7 @@ class, which holds the state and answers the shard's questions, and a module wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ottla.coordination.groups import classic, offset_requests
@@ -129,6 +129,19 @@ class GroupShard:
         outcome = Outcome()
         module_of(command.MODULE).DECIDE[type(command)](self, command, outcome, now_ms)
         return outcome
+
+    def decide_at_once(self, command: Command, now_ms: int) -> Outcome | None:
+        """What the command leads to, if it gains nothing by waiting for others of its kind."""
+        found: Outcome | None = module_of(command.MODULE).decide_at_once(self, command, now_ms)
+        return found
+
+    def decide_together(
+        self, gathered: Sequence[Command], now_ms: int
+    ) -> Iterator[tuple[Sequence[Command], Outcome]]:
+        """What commands of one kind lead to that came at the same moment: for some of them at a
+        time, an outcome, which is to be performed before the next is asked for."""
+        module = module_of(gathered[0].MODULE)
+        yield from module.decide_together(self, gathered, now_ms)
 
     def on_timer(self, key: TimerKey, now_ms: int) -> Outcome:
         """What the timer's expiry leads to. A timer that outlived its cause leads to nothing."""

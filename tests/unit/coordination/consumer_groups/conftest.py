@@ -51,7 +51,7 @@ class WatchedShard(GroupShard):
     def decide(self, command: commands.Command, now_ms: int) -> Outcome:
         before = state_of(self)
         outcome = super().decide(command, now_ms)
-        with patch.object(heartbeat, "_changes_nothing", return_value=False):
+        with patch.object(heartbeat, "changes_nothing", return_value=False):
             assert repr(super().decide(command, now_ms)) == repr(outcome), "the short way"
         assert state_of(self) == before, f"deciding {command} changed the shard"
         return outcome
@@ -111,6 +111,24 @@ class ConsumerDesk(ShardDesk):
         for member in members:
             member.receive(self.ask(member.request(), version))
         return members[-1].last_error
+
+    def beat_together(self, *members: ConsumerMember) -> list[Outcome]:
+        """Heartbeats that arrive at the same moment; what they led to."""
+        heartbeats = self.heartbeats(*members)
+        outcomes = self.runtime.submit_together(heartbeats)
+        self.check_replay()
+        for sent, member in zip(heartbeats, members, strict=True):
+            member.receive(self.answers[sent.token])
+        return outcomes
+
+    def heartbeats(self, *members: ConsumerMember) -> list[commands.ConsumerGroupHeartbeat]:
+        """What the members send next."""
+        first = self._tokens + 1
+        self._tokens += len(members)
+        return [
+            commands.ConsumerGroupHeartbeat(token, member.request(), 1, CLIENT, "")
+            for token, member in enumerate(members, first)
+        ]
 
     def settle(self, *members: ConsumerMember) -> None:
         """Lets time pass and everybody do as told until the group is Stable."""

@@ -26,11 +26,23 @@ class ConsumerDraft:
     state it will meet, by the very code that will bring it about.
     """
 
-    __slots__ = ("group", "now_ms", "outcome", "shard")
+    __slots__ = ("_has_raised_epoch", "_raises_epoch_once", "group", "now_ms", "outcome", "shard")
 
     def __init__(
-        self, shard: GroupShard, group: ConsumerGroup, outcome: Outcome, now_ms: int
+        self,
+        shard: GroupShard,
+        group: ConsumerGroup,
+        outcome: Outcome,
+        now_ms: int,
+        *,
+        raises_epoch_once: bool = False,
     ) -> None:
+        """
+        Args:
+            raises_epoch_once: all that happens belongs to one epoch.
+        """
+        self._raises_epoch_once = raises_epoch_once
+        self._has_raised_epoch = False
         self.shard = shard
         self.group = group.draft()
         self.outcome = outcome
@@ -62,6 +74,11 @@ class ConsumerDraft:
     def put_epoch(self, metadata_hash: int) -> None:
         """Raises the group epoch: members, subscriptions or topics have changed."""
         epoch = min(self.group.epoch + 1, _LAST_EPOCH)
+        if self._raises_epoch_once and self._has_raised_epoch:
+            if metadata_hash == self.group.metadata_hash:
+                return
+            epoch = self.group.epoch
+        self._has_raised_epoch = True
         self.emit(
             group_log.group_key(self.group.group_id),
             ConsumerGroupMetadataValue(epoch=epoch, metadata_hash=metadata_hash),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ottla.coordination.groups.consumer import conversion, entering, settings, subscription, target
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
@@ -87,6 +87,20 @@ def _invalid(message: str) -> ProtocolError:
     return ProtocolError(ErrorCode.INVALID_REQUEST, message)
 
 
+class Entered(NamedTuple):
+    """A heartbeat of which all is recorded but what it leads to.
+
+    before: the member as it was.
+    after: with what the heartbeat says of its subscription.
+    """
+
+    request: ConsumerGroupHeartbeatRequest
+    before: ConsumerMember
+    after: ConsumerMember
+    owned: Owned | None
+    change: subscription.Change
+
+
 def heartbeat(
     shard: GroupShard, command: ConsumerGroupHeartbeat, outcome: Outcome, now_ms: int
 ) -> ConsumerGroupHeartbeatResponse:
@@ -96,34 +110,56 @@ def heartbeat(
         ProtocolError: it can't be a member, or has to join anew; ``outcome`` is void then.
     """
     request = command.request
-    if _changes_nothing(shard, command):
-        return _quiet(shard, command, outcome, now_ms)
+    if changes_nothing(shard, command):
+        return quiet(shard, command, outcome, now_ms)
     check(request, command.version, shard.settings)
     if request.member_epoch in (LEAVE_EPOCH, STATIC_LEAVE_EPOCH):
         return _leave(ConsumerDraft(shard, _existing(shard, request), outcome, now_ms), request)
     is_join = request.member_epoch == JOIN_EPOCH
     draft = conversion.open_group(shard, request.group_id, outcome, now_ms, may_create=is_join)
+    entered = enter(draft, command)
+    target.update_if_due(draft)
+    return answer(draft, entered)
+
+
+def enter(draft: ConsumerDraft, command: ConsumerGroupHeartbeat) -> Entered:
+    """Records who the member is and what it subscribes to.
+
+    Raises:
+        ProtocolError: it can't be a member, or has to join anew.
+    """
+    request = command.request
     member_id = request.member_id or command.unique_id
     entering.check_room(draft, request.member_id)
     owned = _owned(request)
     member = entering.find_or_add(draft, request, member_id, owned)
     updated = subscription.updated(member, request, command.context)
     change = subscription.record(draft, member, updated)
-    target.update_if_due(draft)
-    reconciled = subscription.reconcile(draft, updated, owned, change)
-    draft.restart_session(member_id, settings.session_timeout_ms(shard, request.group_id))
+    return Entered(request, member, updated, owned, change)
+
+
+def answer(draft: ConsumerDraft, entered: Entered) -> ConsumerGroupHeartbeatResponse:
+    """Takes the member a step towards its target, and tells it.
+
+    Raises:
+        ProtocolError: it has to join anew.
+    """
+    shard, group = draft.shard, draft.group
+    member = entered.after
+    reconciled = subscription.reconcile(draft, member, entered.owned, entered.change)
+    draft.restart_session(member.member_id, settings.session_timeout_ms(shard, group.group_id))
     response = ConsumerGroupHeartbeatResponse(
         error_code=ErrorCode.NONE,
-        member_id=member_id,
+        member_id=member.member_id,
         member_epoch=reconciled.epoch,
-        heartbeat_interval_ms=_interval_ms(shard, draft.group, reconciled, now_ms),
+        heartbeat_interval_ms=_interval_ms(shard, group, reconciled, draft.now_ms),
     )
-    if _wants_assignment(request) or not _same(member, reconciled):
+    if _wants_assignment(entered.request) or not _same(entered.before, reconciled):
         response.assignment = _assignment(reconciled)
     return response
 
 
-def _changes_nothing(shard: GroupShard, command: ConsumerGroupHeartbeat) -> bool:
+def changes_nothing(shard: GroupShard, command: ConsumerGroupHeartbeat) -> bool:
     """Whether it is what nearly all heartbeats are: the member lives, and neither it nor the group
     has anything to do."""
     request, context = command.request, command.context
@@ -150,7 +186,7 @@ def _changes_nothing(shard: GroupShard, command: ConsumerGroupHeartbeat) -> bool
     )
 
 
-def _quiet(
+def quiet(
     shard: GroupShard, command: ConsumerGroupHeartbeat, outcome: Outcome, now_ms: int
 ) -> ConsumerGroupHeartbeatResponse:
     """Just another session timeout; what the whole way would come to as well."""

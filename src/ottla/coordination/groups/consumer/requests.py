@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ottla.coordination.groups import commands, joining, responses
 from ottla.coordination.groups.classic import ClassicGroup
-from ottla.coordination.groups.consumer import classic_members, describing, settings, subscription
+from ottla.coordination.groups.consumer import (
+    classic_members,
+    describing,
+    settings,
+    subscription,
+    together,
+)
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
 from ottla.coordination.groups.consumer.fencing import remove_members
 from ottla.coordination.groups.consumer.group import ConsumerGroup
-from ottla.coordination.groups.consumer.heartbeat import heartbeat
+from ottla.coordination.groups.consumer.heartbeat import changes_nothing, heartbeat, quiet
 from ottla.coordination.groups.consumer.member import MemberState
 from ottla.coordination.groups.draft import Draft
 from ottla.coordination.groups.group import Group
@@ -91,6 +97,32 @@ def _heartbeat(
             heartbeat_interval_ms=0,
         )
     outcome.reply(command.token, response)
+
+
+def decide_at_once(
+    shard: GroupShard, command: commands.ConsumerGroupHeartbeat, now_ms: int
+) -> Outcome | None:
+    """See `GroupShard`: most heartbeats only say that the member lives."""
+    if not changes_nothing(shard, command):
+        return None
+    outcome = Outcome()
+    outcome.reply(command.token, quiet(shard, command, outcome, now_ms))
+    return outcome
+
+
+def decide_together(
+    shard: GroupShard, gathered: Sequence[commands.ConsumerGroupHeartbeat], now_ms: int
+) -> Iterator[tuple[Sequence[commands.ConsumerGroupHeartbeat], Outcome]]:
+    """See `GroupShard`."""
+    for company in together.companies(gathered):
+        outcome = together.decide(shard, company, now_ms)
+        if outcome is not None:
+            yield company, outcome
+            continue
+        for command in company:
+            outcome = Outcome()
+            _heartbeat(shard, command, outcome, now_ms)
+            yield (command,), outcome
 
 
 def _join_group(
