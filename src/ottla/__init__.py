@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from ottla.client.errors import KafkaError as KafkaError
     from ottla.client.errors import KafkaException as KafkaException
     from ottla.client.message import Message as Message
+    from ottla.client.messages import Messages as Messages
     from ottla.client.partitioners import consistent as consistent
     from ottla.client.partitioners import fnv1a as fnv1a
     from ottla.client.partitioners import murmur2 as murmur2
     from ottla.client.sync.admin import AdminClient as AdminClient
     from ottla.client.sync.consumer import Consumer as Consumer
+    from ottla.client.sync.deserializing_consumer import (
+        DeserializingConsumer as DeserializingConsumer,
+    )
     from ottla.client.sync.producer import Producer as Producer
     from ottla.client.sync.serializing_producer import SerializingProducer as SerializingProducer
+    from ottla.client.sync.share_consumer import ShareConsumer as ShareConsumer
     from ottla.client.values import OFFSET_BEGINNING as OFFSET_BEGINNING
     from ottla.client.values import OFFSET_END as OFFSET_END
     from ottla.client.values import OFFSET_INVALID as OFFSET_INVALID
@@ -56,11 +61,14 @@ _NAMES_BY_MODULE = {
         "ConcurrentModificationException", "IllegalStateException", "KafkaError", "KafkaException",
     ),
     "ottla.client.message": ("Message",),
+    "ottla.client.messages": ("Messages",),
     "ottla.client.partitioners": ("consistent", "fnv1a", "murmur2"),
     "ottla.client.sync.admin": ("AdminClient",),
     "ottla.client.sync.producer": ("Producer",),
     "ottla.client.sync.serializing_producer": ("SerializingProducer",),
     "ottla.client.sync.consumer": ("Consumer",),
+    "ottla.client.sync.share_consumer": ("ShareConsumer",),
+    "ottla.client.sync.deserializing_consumer": ("DeserializingConsumer",),
     "ottla.client.values": (
         "OFFSET_BEGINNING", "OFFSET_END", "OFFSET_INVALID", "OFFSET_STORED",
         "TIMESTAMP_CREATE_TIME", "TIMESTAMP_LOG_APPEND_TIME", "TIMESTAMP_NOT_AVAILABLE",

@@ -28,11 +28,9 @@ from ottla.client.engine.consuming_offsets import ConsumingOffsets
 from ottla.client.engine.consuming_positions import ConsumingPositions
 from ottla.client.engine.consuming_statistics import ConsumingStatistics
 from ottla.client.engine.engine import Engine
+from ottla.client.engine.farewells import unless_unreachable
 from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import OFFSET_INVALID
-
-# How long a consumer that is closed gives brokers to be reached.
-_REACHABLE_CHECK_S = 0.5
 
 
 class Application(Protocol):
@@ -340,15 +338,7 @@ class Consuming:
 
     async def unless_unreachable(self, farewell: Coroutine[Any, Any, None]) -> None:
         """Wait for something that needs brokers, as long as any of them can be reached."""
-        task = self.spawn(farewell)
-        while not task.done():
-            await asyncio.wait({task}, timeout=_REACHABLE_CHECK_S)
-            if not task.done():
-                try:
-                    await self.engine.wait_connected(_REACHABLE_CHECK_S * 1000)
-                except KafkaException:
-                    task.cancel()
-                    await asyncio.wait({task})
+        await unless_unreachable(self.engine, farewell)
 
 
 def _check_different(starts: Sequence[Start]) -> None:

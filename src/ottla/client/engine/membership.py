@@ -6,7 +6,10 @@ import asyncio
 import base64
 from collections.abc import Iterable
 
-from ottla.client.configuration.objects import ConsumerConfiguration
+from ottla.client.configuration.objects import (
+    ConsumerConfiguration,
+    ShareConsumerConfiguration,
+)
 from ottla.client.core.cluster import Changes
 from ottla.client.core.membership.assignors.values import Partition
 from ottla.client.core.membership.classic import ClassicMembership
@@ -30,6 +33,7 @@ from ottla.client.core.membership.membership import (
     WantTopics,
 )
 from ottla.client.core.membership.settings import MembershipSettings
+from ottla.client.core.sharing.membership import ShareMembership
 from ottla.client.core.targets import ANY, Coordinator, KeyType, Lane
 from ottla.client.engine.engine import Engine
 from ottla.client.errors import KafkaError, KafkaException
@@ -62,10 +66,12 @@ class GroupMember:
         self._engine = engine
         self._listener = listener
         settings = MembershipSettings.of(configuration)
+        self._is_sharing = isinstance(configuration, ShareConsumerConfiguration)
         self._core: Membership
-        if configuration.group_protocol == "consumer":
-            member_id = _new_member_id(entropy or SystemEntropy())
-            self._core = ConsumerMembership(settings, member_id, engine.cluster)
+        if self._is_sharing:
+            self._core = ShareMembership(settings, _new_member_id(entropy), engine.cluster)
+        elif configuration.group_protocol == "consumer":
+            self._core = ConsumerMembership(settings, _new_member_id(entropy), engine.cluster)
         else:
             self._core = ClassicMembership(settings)
         self._coordinator = Coordinator(KeyType.GROUP, settings.group_id)
@@ -113,11 +119,16 @@ class GroupMember:
     def subscribe(self, names: Iterable[str]) -> None:
         """Join the group for these topics; names that begin with ``^`` are patterns.
 
+        Share groups know no patterns.
+
         Raises:
             KafkaException: ``_INVALID_ARG``: a pattern makes no sense.
         """
         now_ms = self._engine.now_ms()
-        self._core.subscribe(Subscription.of(names), now_ms)
+        subscription = (
+            Subscription(frozenset(names)) if self._is_sharing else Subscription.of(names)
+        )
+        self._core.subscribe(subscription, now_ms)
         self._core.metadata_changed(self._engine.cluster, now_ms)
         self._run()
 
@@ -134,6 +145,10 @@ class GroupMember:
     def polled(self) -> None:
         """The application polls again, after ``awaits_poll``."""
         self._core.polled(self._engine.now_ms())
+        self._run()
+
+    def look_at_polls(self) -> None:
+        """``last_poll_ms`` was set: reckon from it at once, not only at the next heartbeat."""
         self._run()
 
     def commit_failed(self, error_code: int, sent_as: GroupMetadata) -> None:
@@ -270,6 +285,7 @@ class GroupMember:
             self._engine.want_all(wanted.all_topics)
 
 
-def _new_member_id(entropy: Entropy) -> str:
+def _new_member_id(entropy: Entropy | None) -> str:
     """A UUID as Kafka writes it: URL-safe base64 without padding."""
-    return base64.urlsafe_b64encode(entropy.uuid().bytes).decode().rstrip("=")
+    made = (entropy or SystemEntropy()).uuid()
+    return base64.urlsafe_b64encode(made.bytes).decode().rstrip("=")

@@ -43,6 +43,11 @@ class AcquiredRecords:
             held.type is None for records in self._held.values() for held in records.values()
         )
 
+    @property
+    def has_renewed(self) -> bool:
+        """Whether there are records to hand out once more."""
+        return bool(self._renewed)
+
     def add(
         self,
         place: Place,
@@ -79,12 +84,13 @@ class AcquiredRecords:
         held.type = type_
         return True
 
-    def accept_all(self) -> None:
-        """Accept every record that nothing was decided about."""
+    def decide_all(self, type_: AcknowledgeType, but: Iterable[Message[Any, Any]] = ()) -> None:
+        """Decide the same about every record that nothing was decided about, but some."""
+        left_out = {id(message) for message in but}
         for records in self._held.values():
             for held in records.values():
-                if held.type is None:
-                    held.type = int(AcknowledgeType.ACCEPT)
+                if held.type is None and id(held.message) not in left_out:
+                    held.type = int(type_)
 
     def take(self) -> Decided:
         """All decisions that were not taken yet. Gaps go along with the records around them."""

@@ -205,7 +205,7 @@ class ShareFetcher:
 
     def _wanted(self, cluster: ClusterView, now_ms: float) -> dict[int, dict[PartitionId, str]]:
         by_broker: dict[int, dict[PartitionId, str]] = {}
-        if self._polls_until_ms is None:
+        if self._polls_until_ms is None or now_ms > self._polls_until_ms:
             return by_broker
         for (topic, number), backoff in self._assigned.items():
             if not backoff.is_ready(now_ms):
