@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ottla.client.sync.deserializing_consumer import (
         DeserializingConsumer as DeserializingConsumer,
     )
+    from ottla.client.sync.deserializing_consumer import (
+        DeserializingConsumer as DeserializingConsumer,
+    )
     from ottla.client.sync.producer import Producer as Producer
     from ottla.client.sync.serializing_producer import SerializingProducer as SerializingProducer
     from ottla.client.sync.share_consumer import ShareConsumer as ShareConsumer
@@ -67,6 +70,7 @@ _NAMES_BY_MODULE = {
     "ottla.client.sync.producer": ("Producer",),
     "ottla.client.sync.serializing_producer": ("SerializingProducer",),
     "ottla.client.sync.consumer": ("Consumer",),
+    "ottla.client.sync.deserializing_consumer": ("DeserializingConsumer",),
     "ottla.client.sync.share_consumer": ("ShareConsumer",),
     "ottla.client.sync.deserializing_consumer": ("DeserializingConsumer",),
     "ottla.client.values": (

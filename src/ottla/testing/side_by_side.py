@@ -135,6 +135,10 @@ class Run:
         self._to_close.append(made.close)
         return made
 
+    def at_the_end(self, close: Callable[[], object]) -> None:
+        """Have something closed when the run ends, before what was opened earlier."""
+        self._to_close.append(close)
+
     def admin_client(self, settings: Mapping[str, Any] | None = None) -> Any:
         """An AdminClient on the broker."""
         return self.admin.AdminClient(self._settings(settings))

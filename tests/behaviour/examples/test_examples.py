@@ -137,9 +137,24 @@ def test_kafka_python(place: Callable[[], list[str]]) -> None:
     assert ours == theirs
 
 
+def test_a_kafka_python_service_until_a_signal(place: Callable[[], list[str]]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        theirs, ours = outputs(
+            "kafka_python_service", place, until="handled: the last", number=number
+        )
+        assert len(theirs) == 9
+        assert ours == theirs
+
+
+def test_users(bootstrap: str) -> None:
+    theirs, ours = outputs("settings_for_users", lambda: [bootstrap])
+    assert theirs == ["0 None"]
+    assert ours == theirs
+
+
 def test_kafka_python_administration(bootstrap: str, unique: Unique) -> None:
     theirs, ours = outputs("kafka_python_admin", lambda: [bootstrap, unique("topic")])
-    assert len(theirs) == 3
+    assert len(theirs) == 5
     assert ours == theirs
 
 

@@ -37,7 +37,7 @@ def commit_completed(err, partitions):
         print("Committed:", [(each.partition, each.offset) for each in partitions])
 
 
-def new_consumer(name):
+def new_consumer(name, on_commit=commit_completed):
     return Consumer(
         {
             "bootstrap.servers": servers,
@@ -45,7 +45,7 @@ def new_consumer(name):
             "default.topic.config": {"auto.offset.reset": "smallest"},
             "enable.partition.eof": True,
             "enable.auto.commit": False,
-            "on_commit": commit_completed,
+            "on_commit": on_commit,
         }
     )
 
@@ -76,5 +76,11 @@ print("-- waiting for each commit")
 consume_loop(new_consumer("-a"), lambda consumer: print(consumer.commit(**{"async": False})))
 print("-- one message each")
 consume_loop(new_consumer("-b"), lambda consumer: print(consumer.commit(asynchronous=False)))
+print("-- committing in the background")
+told = []
+background = new_consumer("-d", on_commit=lambda err, partitions: told.append((err, partitions)))
+consume_loop(background, lambda consumer: print(consumer.commit(**{"async": True})))
+# Offsets that are stored while a commit is on its way may go with it.
+print([(err, len(partitions)) for err, partitions in told])
 print("-- not committing")
 consume_loop(new_consumer("-c"), lambda consumer: None)
