@@ -22,6 +22,7 @@ from ottla.client.core.membership.membership import (
     Subscription,
 )
 from ottla.client.core.membership.settings import MembershipSettings
+from ottla.client.core.reachability import UNREACHABLE
 from ottla.client.errors import KafkaError
 from ottla.wire.api.k03_metadata import DescribedTopic, MetadataResponse
 from ottla.wire.api.k68_consumer_group_heartbeat import (
@@ -214,6 +215,17 @@ def test_patterns_are_the_coordinators_business(dialogue: Dialogue) -> None:
     dialogue.answer(heard())
     dialogue.subscribe("t")
     assert dialogue.asked(ConsumerGroupHeartbeatResponse).subscribed_topic_regex is None
+
+
+@pytest.mark.parametrize("code", sorted(UNREACHABLE))
+def test_why_the_coordinator_cannot_be_reached_is_no_news_of_the_group(
+    dialogue: Dialogue, code: int
+) -> None:
+    settle(dialogue, 0)
+    beat(dialogue, KafkaError(code))
+    assert dialogue.heard(Failed) == []
+    dialogue.go_on(100)
+    dialogue.asked(ConsumerGroupHeartbeatResponse)
 
 
 def test_after_a_lost_answer_everything_is_said_again(dialogue: Dialogue) -> None:
