@@ -119,27 +119,38 @@ class Arena:
             warm_seconds=self.effort.warm_up_seconds,
         )
 
-    def contestants(self, promise: str) -> list[Contestant]:
-        """Who takes part, in the order of the turns."""
-        found = [Contestant(OTTLA, self.ottla(promise), self.server_cores, {})]
+    def contestants(self, promise: str, *, on_all_cores: bool = False) -> list[Contestant]:
+        """Who takes part, in the order of the turns.
+
+        Args:
+            on_all_cores: nobody is kept to one core.
+        """
+        cores = self.all_cores if on_all_cores else self.server_cores
+        found = [Contestant(OTTLA, self.ottla(promise), cores, {})]
         if self.with_kafka:
             settings = FLUSH_EACH_APPEND if promise == DURABLE else {}
             kafka = self.kafka()
-            if self.effort.kafka_on_one_core:
+            if self.effort.kafka_on_one_core and not on_all_cores:
                 found.append(Contestant(KAFKA, kafka, self.server_cores, settings))
-            if self.all_cores != self.server_cores:
+            if on_all_cores or self.all_cores != self.server_cores:
                 found.append(Contestant(KAFKA_ALL_CORES, kafka, self.all_cores, settings))
         return found
 
     def take_turns(
-        self, promise: str, measure: Callable[[Contestant, float], Measured]
+        self,
+        promise: str,
+        measure: Callable[[Contestant, float], Measured],
+        *,
+        on_all_cores: bool = False,
     ) -> dict[str, list[Measured]]:
         """Measure every contestant, one after the other, as often as the effort says.
 
         ``measure`` gets the contestant and the seconds to measure; the first turn is a warm-up and
-        doesn't count.
+        doesn't count. On one core of its own a server that waits for single requests falls asleep
+        after each, and waking a sleeping core takes longer than the answer: where that would be
+        measured, everybody runs ``on_all_cores``.
         """
-        contestants = self.contestants(promise)
+        contestants = self.contestants(promise, on_all_cores=on_all_cores)
         results: dict[str, list[Measured]] = {each.label: [] for each in contestants}
         for turn in range(self.effort.repeats + 1):
             seconds = self.effort.seconds if turn else self.effort.discarded_seconds

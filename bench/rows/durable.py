@@ -44,4 +44,4 @@ def _acks(arena: Arena, promise: str, connections: int) -> dict[str, Samples]:
             ) as load:
                 return load.closed_loop(seconds=seconds).per_second
 
-    return figures(arena.take_turns(promise, one_run), float)
+    return figures(arena.take_turns(promise, one_run, on_all_cores=connections == 1), float)
