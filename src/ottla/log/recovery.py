@@ -174,6 +174,7 @@ class _Loader:
             index_interval_bytes=self._config.index_interval_bytes,
             now_ms=self._request.now_ms,
             is_new=is_new,
+            most_bytes=self._config.segment_bytes,
         )
 
     def _recover_or_trust(self) -> int:

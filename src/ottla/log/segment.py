@@ -36,6 +36,9 @@ _UNKNOWN = -1
 _RESERVED_FROM_BYTES = 16 * 1024 * 1024
 _RESERVED_SHARE = 4
 _MOST_RESERVED_BYTES = 16 * 1024 * 1024
+# So much may stay set aside for good: giving blocks back can take milliseconds (a file system that
+# discards tells the disk at once), and a full segment has less than one large batch left of them.
+_LEFT_RESERVED_BYTES = 1024 * 1024
 
 
 class Segment:
@@ -55,6 +58,7 @@ class Segment:
         "_indexes_are_open",
         "_is_retired",
         "_largest",
+        "_most_bytes",
         "_reserve_at",
         "_reserved_end",
         "_size_bytes",
@@ -78,7 +82,12 @@ class Segment:
         now_ms: int,
         is_new: bool = False,
         name_suffix: str = "",
+        most_bytes: int = sys.maxsize,
     ) -> None:
+        """
+        Args:
+            most_bytes: for which blocks are set aside; it is not refused more.
+        """
         self._disk = disk
         self._directory = directory
         self.name_suffix = name_suffix
@@ -88,6 +97,7 @@ class Segment:
         self._indexes_are_open = is_new
         self._is_retired = False
         self._users = 0
+        self._most_bytes = most_bytes
         self._reserve_at = _RESERVED_FROM_BYTES
         self._reserved_end = 0
         self._bytes_since_entry = 0
@@ -314,8 +324,9 @@ class Segment:
             self._reserve(position + len(buffer))
 
     def _reserve(self, end: int) -> None:
-        size_bytes = min(end // _RESERVED_SHARE, _MOST_RESERVED_BYTES)
-        if self.file.reserve(end, size_bytes):
+        left_bytes = self._most_bytes - end
+        size_bytes = min(end // _RESERVED_SHARE, _MOST_RESERVED_BYTES, left_bytes)
+        if size_bytes > _LEFT_RESERVED_BYTES and self.file.reserve(end, size_bytes):
             self._reserved_end = end + size_bytes
             # Again when half a dozen large batches are left of it.
             self._reserve_at = end + size_bytes * 3 // 4
@@ -324,7 +335,7 @@ class Segment:
 
     def give_back_reserved(self) -> None:
         """No more is written here for now."""
-        if self._reserved_end > self.size_bytes:
+        if self._reserved_end >= self.size_bytes + _LEFT_RESERVED_BYTES:
             self.file.truncate(self.size_bytes)
         self._reserved_end = 0
         self._reserve_at = _RESERVED_FROM_BYTES
@@ -429,6 +440,7 @@ def create_segment(
         index_interval_bytes=config.index_interval_bytes,
         now_ms=now_ms,
         is_new=True,
+        most_bytes=config.segment_bytes,
     )
     # Even empty the file must exist: its name tells the next start where the log ends.
     _ = segment.file

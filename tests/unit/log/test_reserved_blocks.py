@@ -12,7 +12,7 @@ from ottla.log.config import LogConfig
 from ottla.log.names import TopicPartition
 from ottla.log.partition_log import PartitionLog
 from ottla.log.recovery import OpenRequest
-from ottla.ports.disk import SystemDisk
+from ottla.ports.disk import SystemDisk, SystemFile
 from ottla.records.batch import iter_headers
 from ottla.records.encode import encode_batch
 from ottla.records.record import Record
@@ -64,6 +64,29 @@ def test_a_full_segment_and_a_closed_log_give_it_back(log: PartitionLog) -> None
     assert idle_bytes(log) > MIB
     log.close()
     assert idle_bytes(log) < MIB
+
+
+def test_a_segment_that_fills_up_has_little_to_give_back(tmp_path: pathlib.Path) -> None:
+    truncated = []
+
+    class File(SystemFile):
+        def truncate(self, size_bytes: int) -> None:
+            truncated.append(size_bytes)
+            super().truncate(size_bytes)
+
+    class Disk(SystemDisk):
+        def open(self, path: str, *, create: bool = False) -> SystemFile:
+            flags = os.O_RDWR | (os.O_CREAT if create else 0)
+            return File(path, os.open(path, flags))
+
+    path = str(tmp_path / str(NAME))
+    config = CONFIG._replace(segment_bytes=24 * MIB)
+    log = PartitionLog.create(Disk(), path, config, NAME, uuid.uuid4(), now_ms=1)
+    append_mebibytes(log, 25)
+    assert log.segment_count == 2
+    assert idle_bytes(log) < MIB
+    assert truncated == []
+    log.close()
 
 
 def test_what_a_killed_broker_set_aside_is_given_back_by_recovery(log: PartitionLog) -> None:
