@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from ottla.client.aio.admin import AdminClient as AdminClient
     from ottla.client.aio.consumer import Consumer as Consumer
     from ottla.client.aio.producer import Producer as Producer
+    from ottla.client.aio.share_consumer import ShareConsumer as ShareConsumer
 
 _MODULE_OF: dict[str, str] = {
     "AdminClient": "ottla.client.aio.admin",
     "Consumer": "ottla.client.aio.consumer",
     "Producer": "ottla.client.aio.producer",
+    "ShareConsumer": "ottla.client.aio.share_consumer",
 }
 
 if not TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ottla.client.arguments import int32, int64
 from ottla.client.backend import active
+from ottla.client.consumer_arguments import seconds
 from ottla.client.core.sharing.acknowledgements import Outcome
 from ottla.client.errors import KafkaError, KafkaException
 from ottla.client.message import Message
@@ -15,7 +16,17 @@ from ottla.client.values import TopicPartition, partition_result
 if TYPE_CHECKING:
     from ottla.client.engine.sharing_inbox import AcknowledgementCommitCallback
 
-NO_LIMIT_MS = 1e12
+_NO_LIMIT_MS = 1e12
+
+
+def milliseconds(timeout: Any) -> float:
+    """A timeout in seconds, negative for no limit, in milliseconds.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    limit_s = seconds(timeout)
+    return _NO_LIMIT_MS if limit_s is None else limit_s * 1000
 
 
 def topic_names(topics: Any) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
 from ottla.client import consumer_arguments as arguments
+from ottla.client.aio.callbacks import UserCallbacks
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_consumer
 from ottla.client.engine.consumer_calls import ConsumerCalls
@@ -38,7 +38,7 @@ class ConsumerReading:
         self._rebalances: deque[Rebalance] = deque()
         self._rebalancing: asyncio.Task[None] | None = None
         self._rebalance_callbacks: dict[str, Callable[..., Any]] = {}
-        self._callback_tasks: set[asyncio.Future[Any]] = set()
+        self._callbacks = UserCallbacks(self._callback_failed)
         self._has_assigned = False
         self._is_started = False
         self._is_closed = False
@@ -49,7 +49,7 @@ class ConsumerReading:
             lambda: self._reader,
             notify=self._news.set,
             call_engine=self._call_soon,
-            call_user=self._call_user,
+            call_user=self._callbacks.call,
             rebalance=self._rebalances.append,
         )
 
@@ -58,7 +58,7 @@ class ConsumerReading:
         if self._is_closed:
             raise RuntimeError("Consumer closed")
         if not self._is_started:
-            self._engine = Engine(self._configuration, "consumer", call_user=self._call_user)
+            self._engine = Engine(self._configuration, "consumer", call_user=self._callbacks.call)
             self._consuming = Consuming(self._engine, self._configuration, self._inbox)
             self._calls = ConsumerCalls(self._consuming)
             self._inbox.consuming = self._consuming
@@ -68,17 +68,8 @@ class ConsumerReading:
     def _call_soon(self, callback: Callable[..., object], *given: Any) -> None:
         asyncio.get_running_loop().call_soon(callback, *given)
 
-    def _call_user(self, callback: Callable[..., object], *given: Any) -> None:
-        result = callback(*given)
-        if inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
-            self._callback_tasks.add(task)
-            task.add_done_callback(self._callback_done)
-
-    def _callback_done(self, task: asyncio.Future[Any]) -> None:
-        self._callback_tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._engine.log.failure("a callback raised", error)
+    def _callback_failed(self, error: BaseException) -> None:
+        self._engine.log.failure("a callback raised", error)
 
     # Reading
 

@@ -274,8 +274,7 @@ class Sharing:
         self.acknowledge(decided)
         try:
             async with asyncio.timeout(timeout_ms / 1000):
-                await unless_unreachable(self.engine, self._end_sessions())
-                await unless_unreachable(self.engine, self._member.close(timeout_ms))
+                await unless_unreachable(self.engine, self._say_goodbye(timeout_ms))
         except TimeoutError:
             # The brokers find out by themselves.
             pass
@@ -285,11 +284,12 @@ class Sharing:
         for waiting in self._commits.values():
             waiting.cancel()
 
-    async def _end_sessions(self) -> None:
+    async def _say_goodbye(self, timeout_ms: float) -> None:
         await self._all_settled()
         for plan in self._fetcher.close(self.member_id, self._can_ask):
             self._send(plan)
         await self._all_settled()
+        await self._member.close(timeout_ms)
 
     async def _all_settled(self) -> None:
         while not self._fetcher.is_settled:

@@ -221,8 +221,7 @@ class ShareConsumer:
             was nothing to tell.
         """
         with self._alone():
-            limit_s = arguments.seconds(timeout)
-            timeout_ms = share_arguments.NO_LIMIT_MS if limit_s is None else limit_s * 1000
+            timeout_ms = share_arguments.milliseconds(timeout)
             decided = self._inbox.decide()
             if not decided:
                 self._callbacks.run()
