@@ -10,6 +10,7 @@
 #ifdef __linux__
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -113,6 +114,36 @@ static int64_t ottla_receive(int fd, char *into, size_t size) {
   return count < 0 ? -errno : count;
 }
 
+/* The longest that one connection is received from while others wait. */
+static const int64_t OTTLA_TURN_NS = 2000000;
+
+static int64_t ottla_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Receive until the room is full, waiting for more as long as this is fd's turn and nobody calls. */
+static int64_t ottla_receive_much(int fd, int wake_fd, char *into, size_t size) {
+  struct pollfd watched[] = {{fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  int64_t until_ns = ottla_now_ns() + OTTLA_TURN_NS;
+  size_t received = 0;
+  while (received < size) {
+    int64_t count = ottla_receive(fd, into + received, size - received);
+    if (count > 0) {
+      received += count;
+      continue;
+    }
+    int is_empty = count == -EAGAIN || count == -EWOULDBLOCK;
+    int64_t left_ns = until_ns - ottla_now_ns();
+    /* The end, or an error, is met again by the next call. */
+    if (!is_empty || left_ns <= 0) return received > 0 ? (int64_t)received : count;
+    struct timespec patience = {0, left_ns};
+    if (ppoll(watched, 2, &patience, NULL) <= 0 || watched[1].revents) break;
+  }
+  return received > 0 ? (int64_t)received : -EAGAIN;
+}
+
 static int64_t ottla_send(int fd, const ottla_buffer *buffers, int count) {
   struct iovec parts[OTTLA_MOST_BUFFERS];
   struct msghdr message = {0};
@@ -135,6 +166,7 @@ static void ottla_wake_clear(int fd) { (void)fd; }
 static int ottla_control(int selector, int operation, int fd, int events) { return -1; }
 static int ottla_select(int selector, ottla_event *out, int timeout_ms) { return -ENOSYS; }
 static int64_t ottla_receive(int fd, char *into, size_t size) { return -ENOSYS; }
+static int64_t ottla_receive_much(int fd, int wake_fd, char *into, size_t size) { return -ENOSYS; }
 static int64_t ottla_send(int fd, const ottla_buffer *b, int count) { return -ENOSYS; }
 
 #endif

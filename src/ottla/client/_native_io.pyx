@@ -8,16 +8,16 @@ calls all the time, ``produce`` and ``poll``, look there (a plain load) and give
 is done without giving the GIL up at all.
 """
 
+cimport cython
 from cpython.buffer cimport (
     PyBUF_SIMPLE,
     PyBUF_WRITABLE,
+    PyBuffer_FillInfo,
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int64_t
-
-cdef extern from "Python.h":
-    object PyByteArray_FromStringAndSize(const char*, Py_ssize_t)
 
 import errno
 import os
@@ -44,6 +44,7 @@ cdef extern from "_native_io.h" nogil:
     int ottla_control(int, int, int, int)
     int ottla_select(int, ottla_event*, int)
     int64_t ottla_receive(int, char*, size_t)
+    int64_t ottla_receive_much(int, int, char*, size_t)
     int64_t ottla_send(int, const ottla_buffer*, int)
 
 HAS_SELECTOR = bool(OTTLA_HAS_SELECTOR)
@@ -203,13 +204,100 @@ cdef int _descriptor(fileobj) except -1:
     return fd
 
 
-def receive_buffer(Py_ssize_t size) -> bytearray:
-    """Room for so many bytes that will be received: nobody clears it first."""
-    return PyByteArray_FromStringAndSize(NULL, size)
+# What is kept of the memory that is not used any more: enough for one answer that is read while
+# the next is received.
+cdef enum:
+    _MOST_KEPT = 2
+    _MOST_KEPT_BYTES = 33554432
+    _GRAIN_BYTES = 65536
 
 
-def receive(int fd, buffer) -> int:
+cdef class ReceiveMemory:
+    """Room for large answers, used again as soon as nobody looks at them any more.
+
+    Memory that was never used costs more time, page by page, than receiving into it. One kind of
+    answers follows another in about the same size, so that few blocks do for all of them.
+    """
+
+    cdef char* _kept[2]
+    cdef Py_ssize_t _kept_sizes[2]
+    cdef int _kept_count
+    cdef Py_ssize_t _kept_bytes
+
+    def __dealloc__(self):
+        self._give_back()
+
+    def room(self, Py_ssize_t size):
+        """A writable buffer of so many bytes, which may hold anything."""
+        cdef _Room room = _Room.__new__(_Room)
+        room._size = size
+        room._memory = self
+        self._take(room)
+        return room
+
+    def give_back(self) -> None:
+        """Keep nothing: no large answers are expected."""
+        self._give_back()
+
+    cdef int _take(self, _Room room) except -1:
+        cdef int index
+        cdef Py_ssize_t capacity
+        for index in range(self._kept_count):
+            capacity = self._kept_sizes[index]
+            if room._size <= capacity <= 4 * room._size:
+                room._data = self._kept[index]
+                room._capacity = capacity
+                self._kept_bytes -= capacity
+                self._kept_count -= 1
+                self._kept[index] = self._kept[self._kept_count]
+                self._kept_sizes[index] = self._kept_sizes[self._kept_count]
+                return 0
+        # Answers are mostly a little smaller or larger than those before.
+        capacity = (room._size + room._size // 8) // _GRAIN_BYTES * _GRAIN_BYTES + _GRAIN_BYTES
+        room._data = <char*>PyMem_RawMalloc(capacity)
+        if room._data == NULL:
+            raise MemoryError
+        room._capacity = capacity
+        return 0
+
+    cdef void _return(self, char* data, Py_ssize_t capacity) noexcept:
+        if self._kept_count == _MOST_KEPT or self._kept_bytes + capacity > _MOST_KEPT_BYTES:
+            PyMem_RawFree(data)
+            return
+        self._kept[self._kept_count] = data
+        self._kept_sizes[self._kept_count] = capacity
+        self._kept_count += 1
+        self._kept_bytes += capacity
+
+    cdef void _give_back(self) noexcept:
+        while self._kept_count > 0:
+            self._kept_count -= 1
+            PyMem_RawFree(self._kept[self._kept_count])
+        self._kept_bytes = 0
+
+
+# Nothing that it refers to can refer back to it.
+@cython.no_gc
+cdef class _Room:
+    """A block of ``ReceiveMemory``, which gets it back when nobody looks at it any more."""
+
+    cdef ReceiveMemory _memory
+    cdef char* _data
+    cdef Py_ssize_t _size, _capacity
+
+    def __dealloc__(self):
+        if self._data != NULL:
+            self._memory._return(self._data, self._capacity)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self._data, self._size, 0, flags)
+
+
+def receive(int fd, buffer, int wake_fd=-1) -> int:
     """Receive into a writable buffer; the number of bytes, 0 at the end, -1 if there are none yet.
+
+    Fills a large one as far as what is there, or comes in the next milliseconds, will do, unless
+    ``wake_fd`` becomes readable: each time the GIL is taken back costs more than the system calls.
 
     Raises:
         OSError: the connection is broken.
@@ -222,7 +310,7 @@ def receive(int fd, buffer) -> int:
             count = ottla_receive(fd, <char*>view.buf, view.len)
         else:
             with nogil:
-                count = ottla_receive(fd, <char*>view.buf, view.len)
+                count = ottla_receive_much(fd, wake_fd, <char*>view.buf, view.len)
                 ottla_want(&waiting_engines)
             ottla_have(&waiting_engines)
     finally:

@@ -28,9 +28,8 @@ class MessageCursor:
     ``is_read_committed``, the records of ``aborted`` transactions. A partial last batch ends the
     cursor quietly. What can't be read ends it with ``error``, after all messages before it.
 
-    Making the cursor looks at all batches from outside, and decompresses them until they hold
-    ``prepared_bytes``: that is the engine's work. The rest happens in ``next`` and ``take``, one
-    thread at a time.
+    Making the cursor looks at all batches from outside only, and :meth:`prepare` into them: that is
+    the engine's work. The rest happens in ``next`` and ``take``, one thread at a time.
 
     Args:
         topic: the topic, for the messages.
@@ -41,7 +40,6 @@ class MessageCursor:
         is_read_committed: leave aborted transactions out.
         check_crcs: whether to compare each batch's CRC.
         max_decompressed_bytes: what one batch may decompress to.
-        prepared_bytes: how much to hold ready; the bytes fetched count.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class MessageCursor:
         is_read_committed: bool = False,
         check_crcs: bool = False,
         max_decompressed_bytes: int = 512 * 1024 * 1024,
-        prepared_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self.topic = topic
         self.partition = partition
@@ -66,8 +63,8 @@ class MessageCursor:
         self.consumed_epoch = -1
         """Leader epoch of that message."""
         self.end_offset = position
-        """Offset after all that can be read, as far as the cursor looked when it was made. When it
-        ends before that, ``error`` says why."""
+        """Offset after all that can be read, as it looks from outside. When the cursor ends before
+        that, ``error`` says why."""
         self.end_epoch = -1
         """Leader epoch of the last batch, -1 without any."""
         self.record_count = 0
@@ -88,6 +85,10 @@ class MessageCursor:
         except RecordsError as error:
             self.error = error
         self._messages = self._read()
+
+    def prepare(self, most_bytes: int) -> None:
+        """Check and decompress the batches ahead of who reads them, until ``buffered_bytes`` are
+        more than so many. Before the first ``next`` only."""
 
     def __iter__(self) -> Iterator[Message[Any, Any]]:
         return self

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["NAME", "active", "give_way_to_engines", "receive_buffer"]
+__all__ = ["NAME", "ReceiveMemory", "active", "give_way_to_engines"]
 
 if TYPE_CHECKING or os.environ.get("OTTLA_PURE_PYTHON") == "1":
     from ottla.client import _reference as active
@@ -26,13 +26,10 @@ else:
         )
 
 if active.NAME == "native":
+    from ottla.client._native_io import ReceiveMemory as ReceiveMemory
     from ottla.client._native_io import give_way_to_engines as give_way_to_engines
-    from ottla.client._native_io import receive_buffer as receive_buffer
 else:
-
-    def receive_buffer(size: int) -> bytearray:
-        """Room for so many bytes that will be received."""
-        return bytearray(size)
+    from ottla.client._reference_memory import ReceiveMemory as ReceiveMemory
 
     def give_way_to_engines() -> None:
         """Let engines that wait for the GIL have it; what runs in Python alone can't tell."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias, cast
 
-from ottla.client.backend import receive_buffer
+from ottla.client.backend import ReceiveMemory
 from ottla.client.core.statistics import Window
 from ottla.client.engine.failures import lost_failure
 from ottla.client.engine.runtime import Runtime
@@ -133,6 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = bytearray(_RECEIVE_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
+        self._large_memory = ReceiveMemory()
         self._large: memoryview | None = None
         self._large_end = 0
 
@@ -297,6 +298,8 @@ class Connection(asyncio.BufferedProtocol):
             if end - body_start < size_bytes:
                 break
             start = body_start + size_bytes
+            # Large answers seem to be over for the time being.
+            self._large_memory.give_back()
             # A copy of its own: what reads it may keep parts of it.
             self._take(memoryview(bytes(self._view[body_start:start])))
         if start == end:
@@ -311,7 +314,7 @@ class Connection(asyncio.BufferedProtocol):
             (size_bytes,) = _SIZE.unpack_from(self._buffer, start)
             if _SIZE.size + size_bytes > _RECEIVE_BUFFER_BYTES:
                 self._large_end = end - start - _SIZE.size
-                self._large = memoryview(receive_buffer(size_bytes))
+                self._large = memoryview(self._large_memory.room(size_bytes))
                 self._large[: self._large_end] = self._view[start + _SIZE.size : end]
                 self._start = self._end = 0
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ottla.client.core.consuming.fetching import (
+    Delivered,
     FetchedRecords,
     Fetcher,
     FetchPlan,
@@ -83,24 +84,32 @@ class Fetches:
     def _answered(self, plan: FetchPlan, answer: memoryview | KafkaError) -> None:
         if self._consuming.is_closed:
             return
+        delivered = self._take_over(plan, answer)
+        # The next fetch goes out first: the broker has time for it while records are looked into,
+        # and the application for the first partition's while others' are.
+        self._consuming.carry_on()
+        for each in delivered:
+            if isinstance(each, FetchedRecords):
+                self.fetcher.prepare(each)
+            self._consuming.deliver([each])
+
+    def _take_over(self, plan: FetchPlan, answer: memoryview | KafkaError) -> list[Delivered]:
         broker_id = plan.broker_id
         if isinstance(answer, KafkaError):
             self.fetcher.failed(broker_id)
-        else:
-            try:
-                response = FetchResponse.decode(answer, plan.version)
-            except (Malformed, Truncated) as error:
-                self.fetcher.failed(broker_id)
-                text = f"Broker {broker_id} answered Fetch with what can't be read: {error}"
-                self._engine.report(KafkaError(KafkaError._BAD_MSG, text))
-            else:
-                if response.throttle_time_ms:
-                    self._engine.throttled(broker_id, response.throttle_time_ms, Lane.FETCH)
-                delivered = self.fetcher.answered(
-                    broker_id, response, len(answer), self._engine.cluster, self._engine.now_ms()
-                )
-                self._consuming.deliver(delivered)
-        self._consuming.carry_on()
+            return []
+        try:
+            response = FetchResponse.decode(answer, plan.version)
+        except (Malformed, Truncated) as error:
+            self.fetcher.failed(broker_id)
+            text = f"Broker {broker_id} answered Fetch with what can't be read: {error}"
+            self._engine.report(KafkaError(KafkaError._BAD_MSG, text))
+            return []
+        if response.throttle_time_ms:
+            self._engine.throttled(broker_id, response.throttle_time_ms, Lane.FETCH)
+        return self.fetcher.answered(
+            broker_id, response, len(answer), self._engine.cluster, self._engine.now_ms()
+        )
 
     def damaged(self, records: FetchedRecords) -> None:
         """Fetch again what the application could not read, and tell it why."""

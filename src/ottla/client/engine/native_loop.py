@@ -37,11 +37,12 @@ class NativeLoop(asyncio.SelectorEventLoop):
     def __init__(self, io: Any) -> None:
         self.io = io
         self._native_selector = io.NativeSelector()
+        self.wake_fd: int = self._native_selector.wake_fd
         super().__init__(cast(Any, self._native_selector))
 
     def on_wake(self, callback: Callable[[], object]) -> None:
         """Have ``callback()`` called after every wake-up."""
-        self.add_reader(self._native_selector.wake_fd, callback)
+        self.add_reader(self.wake_fd, callback)
 
     def wake(self) -> None:
         """Have the loop look around; from any thread."""
@@ -69,6 +70,7 @@ class SocketTransport(asyncio.Transport):
         self._receive, self._send = loop.io.receive, loop.io.send
         self._socket = connected
         self._fd = connected.fileno()
+        self._wake_fd = loop.wake_fd
         self._protocol = cast(asyncio.BufferedProtocol, protocol)
         self._backlog: deque[Buffer] = deque()
         self._backlog_bytes = 0
@@ -85,7 +87,7 @@ class SocketTransport(asyncio.Transport):
         try:
             for _ in range(_MOST_READS):
                 buffer = self._protocol.get_buffer(-1)
-                count = self._receive(self._fd, cast(bytearray, buffer))
+                count = self._receive(self._fd, cast(bytearray, buffer), self._wake_fd)
                 if count < 0:
                     return
                 if count == 0:

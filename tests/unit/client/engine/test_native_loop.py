@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ottla.client.backend import give_way_to_engines
+from ottla.client.backend import ReceiveMemory, give_way_to_engines
 from ottla.client.engine.native_loop import NativeLoop, SocketTransport, native_io
 
 IO = native_io()
@@ -125,6 +125,45 @@ def test_what_comes_in_lies_in_the_given_buffer(pair: Pair) -> None:
         IO.receive(ours.fileno(), b"read only")
     with pytest.raises(OSError, match=r".*"):
         IO.receive(-1, buffer)
+
+
+def test_a_large_room_is_filled_while_more_comes(pair: Pair) -> None:
+    ours, theirs = pair
+    sent = os.urandom(3_000_000)
+    room = bytearray(len(sent))
+    sender = threading.Thread(target=theirs.sendall, args=(sent,))
+    sender.start()
+    received = 0
+    while received < len(room):
+        received += max(0, IO.receive(ours.fileno(), memoryview(room)[received:]))
+    sender.join()
+    assert room == sent
+
+
+def test_a_call_ends_the_wait_for_more(pair: Pair, selector: Any) -> None:
+    ours, theirs = pair
+    room = bytearray(1_000_000)
+    selector.wake()
+    theirs.send(b"some")
+    assert IO.receive(ours.fileno(), room, selector.wake_fd) == 4
+    assert IO.receive(ours.fileno(), room, selector.wake_fd) == -1
+    theirs.close()
+    assert IO.receive(ours.fileno(), room, selector.wake_fd) == 0
+
+
+def test_memory_is_used_again_when_nobody_looks_at_it() -> None:
+    memory = ReceiveMemory()
+    first = memoryview(memory.room(1_000_000))
+    first[:4] = b"kept"
+    part = first[:4]
+    first.release()
+    second = memoryview(memory.room(900_000))
+    second[:4] = b"else"
+    assert part == b"kept"
+    part.release()
+    third = memoryview(memory.room(900_000))
+    assert (len(third), third[:4]) == (900_000, b"kept")
+    memory.give_back()
 
 
 # Sockets

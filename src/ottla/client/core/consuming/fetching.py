@@ -83,14 +83,12 @@ class FetchedRecords:
 
     __slots__ = ("cursor", "frame", "partition", "size_bytes", "version")
 
-    def __init__(
-        self, partition: AssignedPartition, cursor: Cursor, frame: Frame, size_bytes: int
-    ) -> None:
+    def __init__(self, partition: AssignedPartition, cursor: Cursor, frame: Frame) -> None:
         self.partition = partition
         self.version = partition.version
         self.cursor = cursor
         self.frame = frame
-        self.size_bytes = size_bytes
+        self.size_bytes = 0
         """What it takes beyond the frame: the records that were decompressed."""
 
     @property
@@ -211,9 +209,9 @@ class Fetcher:
         """What an answer may take; 0: too little room for it to be worth while."""
         settings, budget = self._settings, self.budget
         wanted = min(settings.max_bytes, partition_count * settings.max_partition_bytes)
-        # Half, so that a broker is asked while what it sent is read; an equal share per broker, so
-        # that one that has nothing to say does not sit on the room of the others.
-        share = max(1, budget.limit_bytes // (2 * broker_count))
+        # A quarter, so that a broker is asked while what it sent is decompressed and read; an equal
+        # share per broker, so that one that has nothing to say does not sit on the others' room.
+        share = max(1, budget.limit_bytes // (4 * broker_count))
         wanted = max(1, min(wanted, share))
         worth_while = min(wanted, settings.max_partition_bytes)
         if budget.room_bytes < worth_while:
@@ -385,8 +383,6 @@ class Fetcher:
             ],
             is_read_committed=self._settings.is_read_committed,
             check_crcs=self._settings.checks_crcs,
-            # One batch is always decompressed, or it could not be read at all.
-            prepared_bytes=min(len(records) + self.budget.room_bytes, self.budget.limit_bytes),
         )
         partition.succeeded()
         if cursor.end_offset > partition.fetch_offset:
@@ -406,10 +402,7 @@ class Fetcher:
         self, partition: AssignedPartition, cursor: Cursor, frame: Frame, size_bytes: int
     ) -> FetchedRecords:
         frame.in_use += 1
-        records = FetchedRecords(
-            partition, cursor, frame, max(0, cursor.buffered_bytes - size_bytes)
-        )
-        self.budget.hold(records.size_bytes)
+        records = FetchedRecords(partition, cursor, frame)
         partition.queued_messages += cursor.record_count
         for counted in (partition, self):
             counted.received_messages += cursor.record_count
@@ -451,7 +444,19 @@ class Fetcher:
                 if is_news:
                     partition.succeeded()
 
-    # What the application has read
+    # What the application reads
+
+    def prepare(self, records: FetchedRecords) -> None:
+        """Check records and decompress them, as far as there is room, before they are handed on.
+
+        Best done when the next answer is already asked for: it is time that the broker can use.
+        """
+        cursor = records.cursor
+        fetched_bytes = cursor.buffered_bytes
+        # One batch is always decompressed, or it could not be read at all.
+        cursor.prepare(min(fetched_bytes + self.budget.room_bytes, self.budget.limit_bytes))
+        records.size_bytes = cursor.buffered_bytes - fetched_bytes
+        self.budget.hold(records.size_bytes)
 
     def released(self, records: FetchedRecords) -> None:
         """The application has read these records, or they are thrown away."""

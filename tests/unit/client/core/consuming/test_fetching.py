@@ -200,7 +200,7 @@ def test_brokers_share_the_budget(cluster: ClusterView) -> None:
     reader = Reader(
         cluster, assigned(0), assigned(2), queued_max_bytes=MIB, max_partition_bytes=MIB
     )
-    assert [plan.request.max_bytes for plan in reader.plan()] == [MIB // 4, MIB // 4]
+    assert [plan.request.max_bytes for plan in reader.plan()] == [MIB // 8, MIB // 8]
 
 
 def test_enough_messages_of_a_partition_are_enough(cluster: ClusterView) -> None:
