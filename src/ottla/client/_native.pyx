@@ -42,6 +42,7 @@ cdef extern from "Python.h":
     void PyObject_GC_Track(void*) noexcept
     bint PyObject_GC_IsTracked(object) noexcept
     object PyMemoryView_FromMemory(char*, Py_ssize_t, int)
+    Py_ssize_t Py_REFCNT(PyObject*) noexcept
     const int PyBUF_READ
 
 cdef extern from "stdint.h":
@@ -50,6 +51,10 @@ cdef extern from "stdint.h":
 cdef extern from "_crc32c.h":
     int ottla_crc32c_prepare() nogil
     uint32_t ottla_crc32c(uint32_t, const uint8_t*, size_t) nogil
+
+cdef extern from "_native_pause.h" nogil:
+    void ottla_come_back(int*, int*)
+    void ottla_await_return(int*, int*, int, long)
 
 cdef extern from "_native_clock.h":
     int64_t ottla_wall_ms() nogil
@@ -73,6 +78,7 @@ include "_native_partitioners.pxi"
 include "_native_future.pxi"
 include "_native_batch.pxi"
 include "_native_accumulator.pxi"
+include "_native_producer.pxi"
 include "_native_rows.pxi"
 include "_native_cursor.pxi"
 include "_native_columns.pxi"

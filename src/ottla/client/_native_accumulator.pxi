@@ -8,6 +8,8 @@ cdef enum:
     UNKNOWN_PARTITION = 4
     UNKNOWN_TOPIC = 5
     _INLINE_PIECES = 32
+    _PAUSE_EVERY_BYTES = 1 << 20
+    _LONGEST_PAUSE_NS = 1_000_000
 
 
 cdef class _Queue:
@@ -41,6 +43,8 @@ cdef class _Topic:
 
 cdef class Accumulator:
     cdef dict _topics
+    cdef str _last_name
+    cdef _Topic _last_topic
     cdef list _active
     cdef int64_t _batch_size_bytes, _max_bytes, _max_message_bytes, _sticky_linger_ms
     cdef int32_t _batch_max_records
@@ -52,6 +56,10 @@ cdef class Accumulator:
     cdef readonly int64_t message_count, byte_count
     cdef public int64_t linger_ms
     cdef public bint is_flushing, has_futures
+    cdef readonly int64_t ahead_bytes, pause_count
+    cdef int64_t _most_ahead_bytes, _unpaused_bytes
+    cdef bint _is_to_pause
+    cdef int _returned_batches, _pausing_threads
 
     def __init__(
         self,
@@ -65,6 +73,7 @@ cdef class Accumulator:
         str partitioner="consistent_random",
         int64_t sticky_linger_ms=10,
         uint64_t seed=0,
+        most_ahead_bytes=None,
         clock=None,
     ):
         self._topics = {}
@@ -79,6 +88,7 @@ cdef class Accumulator:
         self._sticky_linger_ms = sticky_linger_ms
         self._random_state = seed
         self._clock = clock
+        self._most_ahead_bytes = INT64_MAX if most_ahead_bytes is None else most_ahead_bytes
 
     def __len__(self):
         return self.message_count
@@ -232,8 +242,37 @@ cdef class Accumulator:
                 continue
             if batch is not None:
                 queue.sealed.append(batch)
+                self._closed(batch)
                 closed = True
             queue.open = made
+
+    cdef inline void _closed(self, ProducerBatch batch) noexcept:
+        batch._is_ahead = True
+        self.ahead_bytes += batch._size_bytes
+        self._unpaused_bytes += batch._size_bytes
+        if self.ahead_bytes > self._most_ahead_bytes and self._unpaused_bytes > _PAUSE_EVERY_BYTES:
+            self._is_to_pause = True
+
+    cdef void _returned(self, ProducerBatch batch) noexcept:
+        if batch._is_ahead:
+            batch._is_ahead = False
+            self.ahead_bytes -= batch._size_bytes
+            ottla_come_back(&self._returned_batches, &self._pausing_threads)
+
+    cdef void _pause(self) noexcept:
+        """Let a batch that was sent come back, so that its memory, still warm, takes the next one.
+
+        For a moment only: who produces faster than brokers answer loses a millisecond for each
+        MiB, less than confluent_kafka takes for it, and less than touching fresh memory may cost.
+        """
+        cdef int seen = self._returned_batches
+        self._is_to_pause = False
+        self._unpaused_bytes = 0
+        self.pause_count += 1
+        with nogil:
+            ottla_await_return(
+                &self._returned_batches, &self._pausing_threads, seen, _LONGEST_PAUSE_NS
+            )
 
     cdef inline int64_t _monotonic_us(self) except -1:
         # Read when a batch begins or a latency will be asked for, not for every record.
@@ -250,8 +289,13 @@ cdef class Accumulator:
         return made
 
     cdef inline _Topic _topic(self, str name):
+        # Mostly it is the very object that it was the last time.
+        if name is self._last_name:
+            return self._last_topic
         cdef PyObject* found = PyDict_GetItem(self._topics, name)
         if found != NULL:
+            self._last_name = name
+            self._last_topic = <_Topic>found
             return <_Topic>found
         cdef _Topic made = _Topic.__new__(_Topic)
         made.name = name
@@ -512,109 +556,3 @@ cdef tuple _flat_headers(object headers):
             flat.append(value)
         return PyList_AsTuple(flat)
     return tuple(header_pairs(headers))
-
-
-cdef class ProducerBase:
-    cdef readonly Accumulator _accumulator
-    cdef public bint _is_parking
-    cdef object _wake, _default_callback, _refusal, _make_future, _loop
-
-    def __init__(
-        self, Accumulator accumulator not None, wake not None, default_callback=None,
-        make_future=None,
-    ):
-        self._accumulator = accumulator
-        self._wake = wake
-        self._default_callback = default_callback
-        self._refusal = None
-        self._make_future = make_future
-
-    def _refuse(self, exception):
-        self._refusal = exception
-
-    def _make_futures_on(self, loop):
-        self._loop = loop
-
-    def _check_may_produce(self):
-        if self._refusal is not None:
-            # Another one each time: an exception keeps the frames of all its raises.
-            raise type(self._refusal)(*self._refusal.args)
-
-    def produce(
-        self, str topic not None, value=None, key=None, partition=-1, callback=None,
-        on_delivery=None, timestamp=0, headers=None, *, timeout=0,
-    ):
-        if self._refusal is not None:
-            self._check_may_produce()
-        if callback is None:
-            callback = on_delivery if on_delivery is not None else self._default_callback
-        cdef int32_t number = (
-            <int32_t>partition if type(partition) is int else <int32_t>index(partition)
-        )
-        cdef int64_t timestamp_ms = (
-            <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp)
-        )
-        cdef int answer = self._accumulator._append_objects(
-            topic, number, key, value, headers, timestamp_ms, callback
-        )
-        # A busy application would keep the engine waiting for the interpreter's switch interval.
-        if waiting_engines > 0:
-            give_way()
-        if answer == APPENDED:
-            return
-        if answer == QUEUE_FULL and timeout != 0:
-            answer = self._append_with_room(
-                timeout, topic, number, key, value, headers, timestamp_ms, callback
-            )
-        if answer == WAKE:
-            self._wake()
-        elif answer != APPENDED:
-            raise refusal(answer)
-
-    def send(
-        self, str topic not None, value=None, key=None, partition=-1, timestamp=0, headers=None,
-        *, timeout=0,
-    ):
-        if self._refusal is not None:
-            self._check_may_produce()
-        cdef int32_t number = (
-            <int32_t>partition if type(partition) is int else <int32_t>index(partition)
-        )
-        cdef int64_t timestamp_ms = (
-            <int64_t>timestamp if type(timestamp) is int else <int64_t>index(timestamp)
-        )
-        cdef object future
-        if self._loop is None:
-            future = self._make_future()
-        else:
-            future = DeliveryFuture.__new__(DeliveryFuture)
-            (<DeliveryFuture>future)._loop = self._loop
-        self._accumulator.has_futures = True
-        cdef int answer = QUEUE_FULL
-        if not self._is_parking:
-            answer = self._accumulator._append_objects(
-                topic, number, key, value, headers, timestamp_ms, future
-            )
-        if answer == APPENDED:
-            return future
-        if answer == QUEUE_FULL:
-            answer = self._append_with_room(
-                timeout, topic, number, key, value, headers, timestamp_ms, future
-            )
-        if answer == WAKE:
-            self._wake()
-        elif answer != APPENDED:
-            raise refusal(answer)
-        return future
-
-    def _give_way(self):
-        if waiting_engines > 0:
-            give_way()
-
-    def _append_with_room(
-        self, timeout, topic, partition, key, value, headers, timestamp_ms, callback
-    ):
-        return QUEUE_FULL
-
-    def __len__(self):
-        return self._accumulator.message_count

@@ -64,6 +64,7 @@ cdef class ProducerBatch:
     cdef int32_t _unreleased_records
     cdef int64_t _unreleased_bytes
     cdef bint _is_sealed
+    cdef bint _is_ahead  # the accumulator counts its bytes among those that run ahead
 
     def __cinit__(self):
         self.base_timestamp_ms = self.max_timestamp_ms = NO_TIMESTAMP_MS
@@ -290,6 +291,7 @@ cdef class ProducerBatch:
         bint with_headers=True,
     ):
         cdef Deliveries made = Deliveries.__new__(Deliveries)
+        self._owner._returned(self)
         made._batch = self
         made._error = error
         made._base_offset = base_offset
@@ -300,6 +302,7 @@ cdef class ProducerBatch:
         return made
 
     def release(self):
+        self._owner._returned(self)
         self._owner._released(self._unreleased_records, self._unreleased_bytes)
         self._unreleased_records = 0
         self._unreleased_bytes = 0
@@ -338,6 +341,7 @@ cdef class Deliveries:
     cdef bint _with_headers
     cdef const uint8_t* _position
     cdef int32_t _index
+    cdef Fields _fields  # the record whose message is being served
 
     @property
     def batch(self):
@@ -351,21 +355,30 @@ cdef class Deliveries:
         return self
 
     def __next__(self):
-        cdef Message message = self._next()
+        cdef Message message = self._next(None, True)
         if message is None:
             raise StopIteration
         return self._callback, message
 
     def serve(self, int64_t limit=-1):
         cdef int64_t served = 0
-        cdef Message message
+        cdef Message message = None
         cdef object error = self._error
-        while served != limit:
-            message = self._next()
-            if message is None:
-                break
-            served += 1
-            self._callback(error, message)
+        # Most callbacks neither look at the content nor keep the message: then no content is
+        # copied, and one message serves for all. It is read from the batch while that is here.
+        try:
+            while served != limit:
+                message = self._next(message, False)
+                if message is None:
+                    break
+                served += 1
+                self._callback(error, message)
+                if Py_REFCNT(<PyObject*>message) > 1 or PyObject_GC_IsTracked(message):
+                    message._read()
+                    message = None
+        finally:
+            if message is not None:
+                message._read()
         return served
 
     def resolve(self, future_type):
@@ -393,12 +406,12 @@ cdef class Deliveries:
             if type(callback) is DeliveryFuture:
                 future = <DeliveryFuture>callback
                 if future._state == _PENDING and future._settle(
-                    self._message(index, &fields) if error is None else KafkaException(error)
+                    self._read_message(index, &fields) if error is None else KafkaException(error)
                 ):
                     awaited.append(future)
             elif not callback.done():
                 if error is None:
-                    callback.set_result(self._message(index, &fields))
+                    callback.set_result(self._read_message(index, &fields))
                 else:
                     callback.set_exception(KafkaException(error))
         if awaited:
@@ -407,14 +420,19 @@ cdef class Deliveries:
             batch.release()
         return left
 
-    cdef Message _next(self):
-        """The next record that has a callback, decoded; None, and all released, at the end."""
+    cdef Message _next(self, Message message, bint is_read):
+        """The next record that has a callback, decoded; None, and all released, at the end.
+
+        Args:
+            message: which nobody else has, to be used again; or None.
+            is_read: whether it holds key and value itself, not only until the next one.
+        """
         cdef ProducerBatch batch = self._batch
-        cdef Fields fields
+        cdef Fields* fields = &self._fields
         cdef int32_t index
         cdef object callback
         while self._index < batch.record_count:
-            _read_own(self._position, batch, &fields)
+            _read_own(self._position, batch, fields)
             index = self._index
             callback = batch._callback(index)
             self._index = index + 1
@@ -425,19 +443,28 @@ cdef class Deliveries:
                 batch._unreleased_records -= 1
                 batch._owner._released(1, 0)
             self._callback = callback
-            return self._message(index, &fields)
+            message = self._message(message, index, fields)
+            if is_read:
+                message._read()
+            return message
         self._callback = None
         batch.release()
         return None
 
-    cdef Message _message(self, int32_t index, Fields* fields):
+    cdef Message _read_message(self, int32_t index, Fields* fields):
+        cdef Message message = self._message(None, index, fields)
+        message._read()
+        return message
+
+    cdef Message _message(self, Message message, int32_t index, Fields* fields):
+        """What a record has become: a new message, or the given one, which was the last's."""
         cdef ProducerBatch batch = self._batch
-        cdef Message message = Message.__new__(Message)
-        message._topic = batch.topic
-        message._partition = batch.partition
-        message._key = _bytes(fields.key, fields.key_size)
-        message._value = _bytes(fields.value, fields.value_size)
-        message._error = self._error
+        if message is None:
+            message = Message.__new__(Message)
+            message._topic = batch.topic
+            message._partition = batch.partition
+            message._error = self._error
+        message._unread = fields
         if self._base_offset >= 0 and self._error is None:
             message._offset = self._base_offset + index
         if self._error is not None:

@@ -15,6 +15,9 @@ cdef class Message:
     cdef double _latency_seconds
     cdef int32_t _partition, _timestamp_type, _leader_epoch
     cdef int16_t _delivery_count
+    # The record that key and value are still to be read from; whoever set it sees to it that it is
+    # read, or the message gone, before the record is.
+    cdef const Fields* _unread
 
     def __cinit__(self):
         self._partition = -1
@@ -72,20 +75,35 @@ cdef class Message:
         """The offset, None when there is none."""
         return self._offset if self._offset >= 0 else None
 
+    cdef int _read(self) except -1:
+        """Make objects of key and value; what runs Python code is not among them."""
+        cdef const Fields* fields = self._unread
+        if fields != NULL:
+            self._key = _bytes(fields.key, fields.key_size)
+            self._value = _bytes(fields.value, fields.value_size)
+            self._unread = NULL
+        return 0
+
     def key(self):
         """The key, or what ``set_key`` put there."""
+        if self._unread != NULL:
+            self._read()
         return self._key
 
     def value(self):
         """The value, or what ``set_value`` put there."""
+        if self._unread != NULL:
+            self._read()
         return self._value
 
     def deserialized_key(self):
         """The same as ``key()``, typed as a deserializer's result."""
+        self._read()
         return self._key
 
     def deserialized_value(self):
         """The same as ``value()``, typed as a deserializer's result."""
+        self._read()
         return self._value
 
     def headers(self):
@@ -112,10 +130,12 @@ cdef class Message:
         """How often a share group has delivered the message, None elsewhere."""
         return self._delivery_count if self._delivery_count > 0 else None
 
-    cdef void _track(self):
+    cdef int _track(self) except -1:
+        self._read()
         # Messages of the client refer to texts and bytes only; what a user puts in may be cyclic.
         if not PyObject_GC_IsTracked(self):
             PyObject_GC_Track(<void*>self)
+        return 0
 
     def set_topic(self, value, /):
         """Replace the topic."""
@@ -143,10 +163,12 @@ cdef class Message:
         self._error = value
 
     def __len__(self):
+        self._read()
         return 0 if self._value is None else len(self._value)
 
     def __bool__(self):
         # A message is as true as its value is long.
+        self._read()
         return self._value is not None and len(self._value) > 0
 
     __hash__ = None
@@ -155,6 +177,8 @@ cdef class Message:
         if not isinstance(other, Message):
             return NotImplemented
         cdef Message that = <Message>other
+        self._read()
+        that._read()
         return (
             self._partition == that._partition
             and self._offset == that._offset
@@ -168,6 +192,7 @@ cdef class Message:
         )
 
     def __reduce__(self):
+        self._read()
         return type(self), (
             self._topic,
             self._partition,

@@ -29,6 +29,9 @@ from ottla.records.record import Record
 
 Headers = dict[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]] | None
 
+_PAUSE_EVERY_BYTES = 1 << 20
+_LONGEST_PAUSE_S = 0.001
+
 
 class _Queue:
     """The batches of one partition that nobody has taken yet; partition -1 is not chosen yet."""
@@ -77,6 +80,8 @@ class Accumulator:
         partitioner: one of ``PARTITIONERS``.
         sticky_linger_ms: how long records without a key stay with a partition; 0: each its own.
         seed: of the random choices.
+        most_ahead_bytes: with more than that in full batches without an outcome, ``produce`` pauses
+            for a moment after each MiB; None: never, for who produces on the engine's own thread.
         clock: where time is read; the system's without one.
     """
 
@@ -92,6 +97,7 @@ class Accumulator:
         partitioner: str = "consistent_random",
         sticky_linger_ms: int = 10,
         seed: int = 0,
+        most_ahead_bytes: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         if partitioner not in PARTITIONERS:
@@ -105,6 +111,12 @@ class Accumulator:
         """Records appended and not yet released."""
         self.byte_count = 0
         """Their bytes, encoded."""
+        self.ahead_bytes = 0
+        """Of them, those in batches that were closed because they were full."""
+        self.pause_count = 0
+        """How often ``produce`` has paused."""
+        self._most_ahead_bytes = most_ahead_bytes
+        self._unpaused_bytes = 0
         self._batch_size_bytes = min(batch_size_bytes, max_message_bytes)
         self._batch_max_records = batch_max_records
         self._max_messages = max_messages
@@ -116,6 +128,7 @@ class Accumulator:
         self._clock = SystemClock() if clock is None else clock
         # Between looking at a batch and writing to it, the engine must not take it.
         self._lock = threading.RLock()
+        self._batch_returned = threading.Condition(self._lock)
         self._topics: dict[str, _Topic] = {}
         self._active: list[_Queue] = []
         self._engine_is_awake = False
@@ -188,6 +201,7 @@ class Accumulator:
         batch = queue.open
         if batch is not None and not self._has_room(batch, record):
             queue.sealed.append(batch)
+            self._close(batch)
             batch, is_full = None, True
         if batch is None:
             now_ms = int(self._clock.monotonic() * 1000)
@@ -203,6 +217,30 @@ class Accumulator:
             return APPENDED
         self._engine_is_awake = True
         return WAKE
+
+    def _close(self, batch: ProducerBatch) -> None:
+        batch.is_ahead = True
+        self.ahead_bytes += batch.plain_size_bytes
+        self._unpaused_bytes += batch.plain_size_bytes
+
+    def returned(self, batch: ProducerBatch) -> None:
+        """Batches tell here that they have their outcome."""
+        with self._lock:
+            if batch.is_ahead:
+                batch.is_ahead = False
+                self.ahead_bytes -= batch.plain_size_bytes
+                self._batch_returned.notify_all()
+
+    def pause_if_ahead(self) -> None:
+        """Let a batch that was sent come back, for a moment, if too many are on their way."""
+        with self._batch_returned:
+            limit_bytes = self._most_ahead_bytes
+            if limit_bytes is None or self.ahead_bytes <= limit_bytes:
+                return
+            if self._unpaused_bytes > _PAUSE_EVERY_BYTES:
+                self._unpaused_bytes = 0
+                self.pause_count += 1
+                self._batch_returned.wait(_LONGEST_PAUSE_S)
 
     def _has_room(self, batch: ProducerBatch, record: Record) -> bool:
         _, timestamp_ms, key, value, headers = record
@@ -443,6 +481,7 @@ class ProducerBase:
             self._wake()
         elif answer != APPENDED:
             raise refusal(answer)
+        self._accumulator.pause_if_ahead()
 
     def send(
         self,

@@ -42,6 +42,8 @@ class ProducerBatch:
         self.partition = partition
         self.created_ms = created_ms
         """When the first record came, on the monotonic clock; linger and timeouts count from it."""
+        self.is_ahead = False
+        """Whether the accumulator counts it among those that run ahead."""
         self._owner = owner
         self._builder = BatchBuilder()
         self._callbacks: dict[int, tuple[Any, float]] = {}
@@ -188,6 +190,7 @@ class ProducerBatch:
             now: seconds on the monotonic clock, for latencies.
             with_headers: whether the messages have their headers.
         """
+        self._owner.returned(self)
         now = time.monotonic() if now is None else now
         return Deliveries(self, base_offset, log_append_time_ms, error, now, with_headers)
 
@@ -203,6 +206,7 @@ class ProducerBatch:
 
     def release(self) -> None:
         """All its records are delivered: they count no more for the queue's limits."""
+        self._owner.returned(self)
         self._owner.count(-self._unreleased_records, -self._unreleased_bytes)
         self._unreleased_records = self._unreleased_bytes = 0
 

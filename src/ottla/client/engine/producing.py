@@ -54,8 +54,15 @@ _MAX_EXPIRY_INTERVAL_MS = 1_000.0
 _ANSWER_GRACE_MS = 1_000
 
 
-def accumulator_for(configuration: ProducerConfiguration) -> Accumulator:
-    """An accumulator as the configuration wants it."""
+def accumulator_for(
+    configuration: ProducerConfiguration, *, most_ahead_bytes: int | None = None
+) -> Accumulator:
+    """An accumulator as the configuration wants it.
+
+    Args:
+        configuration: the producer's.
+        most_ahead_bytes: see ``Accumulator``; None for who produces on the engine's own thread.
+    """
     return active.Accumulator(
         batch_size_bytes=configuration.batch_size,
         batch_max_records=configuration.batch_num_messages,
@@ -66,6 +73,7 @@ def accumulator_for(configuration: ProducerConfiguration) -> Accumulator:
         partitioner=configuration.partitioner,
         sticky_linger_ms=configuration.sticky_partitioning_linger_ms,
         seed=int.from_bytes(os.urandom(8)),
+        most_ahead_bytes=most_ahead_bytes,
     )
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ottla.client.sync.reports import DeliveryReports
 
 _FOREVER_MS = 1e12
+# Enough for brokers never to wait, little enough to stay in the processor's cache. Memory that
+# produce() has to touch for the first time takes longer than everything else it does.
+_MOST_AHEAD_BYTES = 4 * 1024 * 1024
 
 
 class ProducerEngine:
@@ -43,7 +46,9 @@ class ProducerEngine:
         reports: DeliveryReports,
         flush: Callable[[float], int],
     ) -> None:
-        self.accumulator: Accumulator = accumulator_for(configuration)
+        self.accumulator: Accumulator = accumulator_for(
+            configuration, most_ahead_bytes=_MOST_AHEAD_BYTES
+        )
         making = _Making(configuration, self.accumulator, reports)
         self.thread = thread = EngineThread(making.make_engine, configuration.client_id)
         self.producing = producing = making.producing

@@ -309,6 +309,35 @@ def test_purging_and_expiring_take_what_waits(twin: ModuleType, clock: Any) -> N
     assert records.take_all() == []
 
 
+def test_full_batches_run_ahead_until_their_outcome(twin: ModuleType, clock: Any) -> None:
+    records = accumulator(twin, clock, batch_size_bytes=1_000)
+    for _ in range(7):
+        records.append("t", 0, None, b"v" * 400, callback="mine")
+    batches = [records.take("t", 0) for _ in range(4)]
+    full_bytes = sum(batch.plain_size_bytes for batch in batches[:3])
+    assert records.ahead_bytes == full_bytes
+    batches[0].deliveries(0)
+    assert records.ahead_bytes == full_bytes - batches[0].plain_size_bytes
+    for batch in batches:
+        batch.release()
+    assert (records.ahead_bytes, len(records)) == (0, 0)
+
+
+def test_who_is_far_ahead_pauses_and_goes_on(twin: ModuleType, clock: Any) -> None:
+    mebibyte = 1 << 20
+    records = accumulator(twin, clock, batch_size_bytes=100_000, most_ahead_bytes=mebibyte)
+    producer = twin.ProducerBase(records, lambda: None)
+    for _ in range(25):
+        producer.produce("t", b"v" * 90_000)
+    # Nothing came back, and all was accepted.
+    assert (records.pause_count, len(records)) == (2, 25)
+    while (batch := records.take("t", 0)) is not None:
+        batch.release()
+    for _ in range(8):
+        producer.produce("t", b"v" * 90_000)
+    assert records.pause_count == 2
+
+
 def test_produce_raises_what_confluent_kafka_raises(twin: ModuleType, clock: Any) -> None:
     state = SimpleNamespace(wakes=0)
 
