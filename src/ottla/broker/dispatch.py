@@ -99,6 +99,7 @@ class _Api:
         "is_flexible",
         "is_function_of_image",
         "key",
+        "recall",
         "remember",
         "response_class",
         "response_tags",
@@ -116,6 +117,7 @@ class _Api:
         module = importlib.import_module(f"ottla.broker.api.{STEMS[key]}")
         self.handle: Handler = module.handle
         self.remember: Callable[..., None] | None = getattr(module, "remember", None)
+        self.recall: Callable[..., Any] | None = getattr(module, "recall", None)
         self.is_function_of_image: bool = getattr(module, "IS_FUNCTION_OF_IMAGE", False)
 
 
@@ -153,6 +155,10 @@ class Dispatcher:
         return frames.peek_request(frame)[0] == _PRODUCE
 
     def _call(self, session: Session, api: _Api, frame: memoryview) -> Any:
+        if api.recall is not None:
+            result = api.recall(self._broker, session, frame, api.version)
+            if result is not None:
+                return result
         client_id, position = _read_header(frame, api, session)
         # As in Kafka, what follows the request is ignored: librdkafka sends a few bytes too many.
         request = api.decode(

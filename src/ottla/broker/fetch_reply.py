@@ -87,6 +87,8 @@ class FetchReplies:
             run.append(self._tags)
         run.append(self._tags)
         rest = b"".join(run)
+        if not parts:
+            return EncodedParts([rest], len(rest))
         if rest:
             parts.append(rest)
         sizes = [len(part) if isinstance(part, bytes) else part.size_bytes for part in parts]
@@ -137,5 +139,8 @@ def _pack_without_log_start(
     return _WITHOUT_LOG_START.pack(index, error_code, high_watermark, last_stable_offset)
 
 
+_SHORT_LENGTHS = tuple(compact_length(count + 1) for count in range(127))
+
+
 def _compact_length_of(count: int) -> bytes:
-    return compact_length(count + 1)
+    return _SHORT_LENGTHS[count] if 0 <= count < 127 else compact_length(count + 1)

@@ -26,6 +26,7 @@ from ottla.wire.errors import ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.connections import Connections
+    from ottla.broker.repeated_fetch import RepeatedFetch
     from ottla.broker.repeated_produce import RepeatedProduces
 
 _logger = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Session(asyncio.BufferedProtocol):
         "last_active",
         "listener_name",
         "local_host",
+        "repeated_fetch",
         "repeated_produces",
     )
 
@@ -128,6 +130,7 @@ class Session(asyncio.BufferedProtocol):
         self.local_host = ""
         self.last_active = 0.0
         self.known_header: KnownHeader | None = None
+        self.repeated_fetch: RepeatedFetch | None = None
         self.repeated_produces: RepeatedProduces | None = None
 
     # What asyncio calls.

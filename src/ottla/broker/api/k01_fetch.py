@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from ottla.broker import repeated_fetch
 from ottla.broker.dispatch import EncodedParts, WithSlices
 from ottla.broker.fetch import FetchLimits, ParkedFetch, PartitionResult, read_partitions
 from ottla.broker.fetch_reply import FetchReplies, is_plain
@@ -23,22 +24,62 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
     from ottla.broker.fetch_sessions import FetchTurn
+    from ottla.broker.node import BrokerNode
+    from ottla.broker.session import Session
 
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _READ_COMMITTED = 1
 
 
-def handle(
-    context: RequestContext, request: FetchRequest
-) -> FetchResponse | WithSlices | EncodedParts | ParkedFetch:
-    broker = context.broker
-    uses_topic_ids = context.version >= _FIRST_VERSION_WITH_TOPIC_IDS
+Outcome = FetchResponse | WithSlices | EncodedParts | ParkedFetch
+
+
+def remember(
+    broker: BrokerNode,
+    session: Session,
+    frame: memoryview,
+    body_position: int,
+    version: int,
+    request: FetchRequest,
+) -> None:
+    """Learn from a request, so that the next that asks the same need not be decoded."""
+    session.repeated_fetch = repeated_fetch.remember(frame, body_position, version, request)
+
+
+def recall(broker: BrokerNode, session: Session, frame: memoryview, version: int) -> Outcome | None:
+    """Answer a request that asks what the connection's last one asked; ``None`` for any other."""
+    known = session.repeated_fetch
+    if known is None:
+        return None
+    request = known.recall(frame, version)
+    if request is None:
+        return None
+    wanted = known.wanted
+    if wanted is None:
+        wanted = known.keep(_wanted(request, uses_topic_ids=_uses_topic_ids(version)))
+    return _fetch(broker, version, request, wanted)
+
+
+def handle(context: RequestContext, request: FetchRequest) -> Outcome:
+    version = context.version
+    wanted = _wanted(request, uses_topic_ids=_uses_topic_ids(version))
+    return _fetch(context.broker, version, request, wanted)
+
+
+def _uses_topic_ids(version: int) -> bool:
+    return version >= _FIRST_VERSION_WITH_TOPIC_IDS
+
+
+def _fetch(
+    broker: BrokerNode, version: int, request: FetchRequest, wanted: list[WantedPartition]
+) -> Outcome:
+    uses_topic_ids = _uses_topic_ids(version)
     try:
         _refuse_followers(request)
         turn = broker.fetch_sessions.begin(
             request.session_id,
             request.session_epoch,
-            _wanted(request, uses_topic_ids=uses_topic_ids),
+            wanted,
             _forgotten(request, uses_topic_ids=uses_topic_ids),
             now_ms=int(broker.connections.now() * 1000),
             uses_topic_ids=uses_topic_ids,
@@ -52,8 +93,8 @@ def handle(
     )
     results = read_partitions(broker.partitions, turn.wanted, limits)
     if request.max_wait_ms <= 0 or not turn.wanted or limits.satisfied_by(results):
-        return _respond(context.version, limits.read_committed, turn, results)
-    respond = partial(_respond, context.version, limits.read_committed)
+        return _respond(version, limits.read_committed, turn, results)
+    respond = partial(_respond, version, limits.read_committed)
     parked = ParkedFetch(broker.partitions, turn, limits, respond)
     parked.park(results, request.max_wait_ms)
     return parked
