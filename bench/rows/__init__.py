@@ -12,6 +12,7 @@ from bench.results import Row
 from bench.rows import (
     client,
     compaction,
+    console,
     durable,
     embedded,
     fetch,
@@ -30,6 +31,7 @@ ROWS: dict[str, Callable[[Arena], list[Row]]] = {
     "limits": limits.measure,
     "startup": startup.measure,
     "tools": tools.measure,
+    "console": console.measure,
     "embedded": embedded.measure,
     "memory": memory.measure,
     "ingest": ingest.measure,
