@@ -21,6 +21,7 @@ TOOLS: Final = {
     "kafka-configs": "configs",
     "kafka-console-consumer": "console_consumer",
     "kafka-console-producer": "console_producer",
+    "kafka-console-share-consumer": "console_share_consumer",
     "kafka-consumer-groups": "consumer_groups",
     "kafka-consumer-perf-test": "consumer_perf_test",
     "kafka-delete-records": "delete_records",
