@@ -109,7 +109,8 @@ def test_partition_functions(run: Run) -> None:
                                   "ElectionType", "AcknowledgeType"])  # fmt: skip
 def test_enumerations(run: Run, name: str) -> None:
     kind: Any = getattr(run.kafka, name)
-    run.note(name, [(each.name, each.value, str(each)) for each in kind])
+    # What share consumers may answer since Kafka 4.2 (KIP-1222), librdkafka can't yet.
+    run.note(name, [(each.name, each.value, str(each)) for each in kind if each.name != "RENEW"])
 
 
 def test_small_values(run: Run) -> None:
