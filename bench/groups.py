@@ -23,7 +23,7 @@ from ottla.wire.frames import encode_request
 TIMEOUT_SECONDS = 60.0
 
 _LENGTH = struct.Struct(">i")
-_RECEIVE_BYTES = 256 * 1024
+_buffer = memoryview(bytearray(256 * 1024))
 _FIND_COORDINATOR, _HEARTBEAT = 4, 4
 _API_VERSIONS = encode_request(ApiVersionsRequest(), 0, correlation_id=1, client_id="bench")
 
@@ -40,10 +40,10 @@ class _Seat:
         self.is_waiting = False
         """Whether an answer is due."""
         self._received = b""
+        self.socket.setblocking(False)
         # As every client; and the broker has accepted the connection then.
         self.send(_API_VERSIONS)
-        while self.receive() is None:
-            pass
+        self.wait()
 
     def send(self, frame: bytes) -> None:
         # Requests are smaller than a send buffer, and there is never more than one in it.
@@ -52,17 +52,24 @@ class _Seat:
 
     def receive(self) -> bytes | None:
         """The answer, if all of it is there now."""
-        data = self.socket.recv(_RECEIVE_BYTES)
-        if not data:
+        count = self.socket.recv_into(_buffer)
+        if not count:
             raise GroupError("the broker closed the connection")
-        if self._received:
-            data = self._received + data
+        data = self._received + _buffer[:count]
         if len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
             self._received = data
             return None
         self._received = b""
         self.is_waiting = False
         return data[_LENGTH.size :]
+
+    def wait(self) -> bytes:
+        """The answer, when it is there."""
+        while select.select([self.socket], [], [], TIMEOUT_SECONDS)[0]:
+            frame = self.receive()
+            if frame is not None:
+                return frame
+        raise GroupError("the broker doesn't answer")
 
 
 class Group:
@@ -85,6 +92,7 @@ class Group:
     ) -> None:
         self._partitions = partitions
         self.exchanges = 0
+        """How many requests were answered."""
         _await_coordinator(address, group)
         self._seats = [_Seat(kind(group, topic, partitions), address) for _ in range(members)]
         self._poll = select.epoll()
@@ -120,8 +128,7 @@ class Group:
         next_generation = leaver.member.generation + 1
         started = time.perf_counter()
         leaver.send(leaver.member.leave())
-        while leaver.receive() is None:
-            pass
+        leaver.wait()
         for seat in self._seats:
             seat.send(seat.member.beat())
         settled = self._settle(next_generation)
@@ -136,9 +143,10 @@ class Group:
         """
         deadline = time.perf_counter() + TIMEOUT_SECONDS
         poll, by_descriptor = self._poll.poll, self._by_descriptor
+        resting: list[_Seat] = []
         while True:
             has_changed = False
-            for descriptor, _ in poll(1.0):
+            for descriptor, _ in poll(0) or _beat(resting) or poll(1.0):
                 seat = by_descriptor[descriptor]
                 frame = seat.receive()
                 if frame is None:
@@ -146,7 +154,11 @@ class Group:
                 self.exchanges += 1
                 member = seat.member
                 before = member.generation, member.partition_count
-                seat.send(member.answered(frame))
+                request = member.answered(frame)
+                if request is None:
+                    resting.append(seat)
+                else:
+                    seat.send(request)
                 has_changed = has_changed or before != (member.generation, member.partition_count)
             now = time.perf_counter()
             if has_changed and self._is_settled(first_generation):
@@ -166,10 +178,16 @@ class Group:
     def _rest(self) -> None:
         """Await the answers that are still due: nobody has anything to do then."""
         for seat in self._seats:
-            while seat.is_waiting:
-                frame = seat.receive()
-                if frame is not None:
-                    seat.member.answered(frame)
+            if seat.is_waiting:
+                seat.member.answered(seat.wait())
+
+
+def _beat(resting: list[_Seat]) -> list[tuple[int, int]]:
+    """Let those send a heartbeat that have nothing else to do; no event of any socket."""
+    for seat in resting:
+        seat.send(seat.member.beat())
+    resting.clear()
+    return []
 
 
 def _await_coordinator(address: tuple[str, int], group: str) -> None:

@@ -1,8 +1,8 @@
 """Members of a consumer group as state machines: bytes in, the next request's bytes out.
 
 They do what a client's coordinator does and nothing else, so that the time it takes is the
-broker's. Clients wait seconds between heartbeats; these send the next one with the answer to the
-last, for as long as their group isn't settled.
+broker's. Clients wait seconds between heartbeats; these send the next one as soon as nothing else
+is going on, for as long as their group isn't settled.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class Member(Protocol):
         """A heartbeat, which is answered with what there is to do."""
         ...
 
-    def answered(self, frame: bytes) -> bytes:
-        """Takes in an answer, without its length prefix; returns the next request.
+    def answered(self, frame: bytes) -> bytes | None:
+        """Takes in an answer, without its length prefix; returns the next request, ``None`` if that
+        is but a heartbeat.
 
         Raises:
             GroupError: it can't go on.
@@ -110,7 +111,7 @@ class ClassicMember:
         self._expects = HeartbeatResponse
         return self._beat
 
-    def answered(self, frame: bytes) -> bytes:
+    def answered(self, frame: bytes) -> bytes | None:
         if self._expects is HeartbeatResponse:
             return self._told(frame)
         if self._expects is JoinGroupResponse:
@@ -121,15 +122,15 @@ class ClassicMember:
         leaving = [LeavingMember(member_id=self._member_id)]
         return _encode(LeaveGroupRequest(group_id=self._group, members=leaving), _LEAVE)
 
-    def _told(self, frame: bytes) -> bytes:
+    def _told(self, frame: bytes) -> bytes | None:
         if frame == self._alive:
-            return self._beat
+            return None
         error = HeartbeatResponse.decode(frame, _HEARTBEAT, _BODY).error_code
         if error in (ErrorCode.REBALANCE_IN_PROGRESS, ErrorCode.ILLEGAL_GENERATION):
             return self.begin()
         _check(error)
         self._alive = frame
-        return self._beat
+        return None
 
     def _joined(self, joined: Any) -> bytes:
         self._member_id = joined.member_id
@@ -148,7 +149,7 @@ class ClassicMember:
         )
         return _encode(request, _SYNC)
 
-    def _synced(self, synced: Any) -> bytes:
+    def _synced(self, synced: Any) -> bytes | None:
         if synced.error_code == ErrorCode.REBALANCE_IN_PROGRESS:
             return self.begin()
         _check(synced.error_code)
@@ -158,7 +159,7 @@ class ClassicMember:
             group_id=self._group, generation_id=self._generation_id, member_id=self._member_id
         )
         self._beat = _encode(beat, _HEARTBEAT)
-        return self.beat()
+        return None
 
     def _shares(self, member_ids: Sequence[str]) -> list[MemberAssignment]:
         """What the leader assigns; a follower knows nobody and assigns nothing."""
@@ -197,9 +198,9 @@ class ConsumerMember:
     def beat(self) -> bytes:
         return self._beat
 
-    def answered(self, frame: bytes) -> bytes:
+    def answered(self, frame: bytes) -> bytes | None:
         if frame == self._alive:
-            return self._beat
+            return None
         answer: Any = ConsumerGroupHeartbeatResponse.decode(frame, _CONSUMER_HEARTBEAT, _BODY)
         _check(answer.error_code)
         self._epoch = answer.member_epoch
@@ -213,7 +214,7 @@ class ConsumerMember:
                 OwnedTopic(topic_id=each.topic_id, partitions=each.partitions) for each in owned
             ]
         self._beat = _encode(request, _CONSUMER_HEARTBEAT)
-        return self._beat
+        return None if assignment is None else self._beat
 
     def leave(self) -> bytes:
         request = self._request()

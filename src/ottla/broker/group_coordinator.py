@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+# Groups whose shard is remembered: the hash of a name takes as long as a small decision.
+_MAX_KNOWN_SHARDS = 10_000
+_MAX_KNOWN_LENGTH = 256
+
 
 class GroupCoordinator:
     """All shards of this broker; each is loaded from its log when it is first needed."""
@@ -36,6 +40,8 @@ class GroupCoordinator:
         self._time = time
         self._latest_image = latest_image
         self._shards = CoordinatorShards(topic, self._open_shard)
+        self._known_shards: dict[str, ShardRuntime] = {}
+        self._new_reply: type[CoordinatorReply]
 
     async def ensure_topic(self) -> None:
         """Create ``__consumer_offsets`` unless it is there."""
@@ -71,23 +77,40 @@ class GroupCoordinator:
             refused: makes the response of an error.
             is_gathered: it is decided with the others that come at the same moment.
         """
-        from ottla.broker.coordinator_reply import CoordinatorReply
-        from ottla.coordination.routing import partition_for
-
-        shard_count = self.partition_count
         try:
-            if shard_count:
-                shard = self._shards.shard(partition_for(group_id, shard_count))
-                if shard.is_ready:
-                    reply = CoordinatorReply(refused)
-                    if is_gathered:
-                        shard.gather(make(reply))
-                    else:
-                        shard.submit(make(reply))
-                    return reply.response if reply.done() else reply
+            shard = self._ready_shard(group_id)
+            if shard is not None:
+                reply = self._new_reply(refused)
+                if is_gathered:
+                    shard.gather(make(reply))
+                else:
+                    shard.submit(make(reply))
+                return reply.response if reply.done() else reply
         except ProtocolError as error:
             return refused(error)
         return self._ask_later(group_id, make, refused)
+
+    def _ready_shard(self, group_id: str) -> ShardRuntime | None:
+        """The group's shard, unless it has to be made or loaded first.
+
+        Raises:
+            ProtocolError: its partition is offline.
+        """
+        shard = self._known_shards.get(group_id)
+        if shard is None or shard.partition.is_offline:
+            from ottla.broker.coordinator_reply import CoordinatorReply
+            from ottla.coordination.routing import partition_for
+
+            self._new_reply = CoordinatorReply
+            shard_count = self.partition_count
+            if not shard_count:
+                return None
+            shard = self._shards.shard(partition_for(group_id, shard_count))
+            if len(self._known_shards) >= _MAX_KNOWN_SHARDS:
+                self._known_shards.clear()
+            if len(group_id) <= _MAX_KNOWN_LENGTH:
+                self._known_shards[group_id] = shard
+        return shard if shard.is_ready else None
 
     async def _ask_later(
         self,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def handle(context: RequestContext, request: JoinGroupRequest) -> Any:
     client = ClientContext(context.client_id, f"/{context.session.client_host}")
-    unique_id = str(context.broker.entropy.uuid())
+    unique_id = "" if request.member_id else str(context.broker.entropy.uuid())
 
     def refused(error: ProtocolError) -> JoinGroupResponse:
         return JoinGroupResponse(

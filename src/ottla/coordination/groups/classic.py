@@ -112,7 +112,7 @@ class ClassicGroup(Group):
 
     def draft(self) -> ClassicGroup:
         """A copy to try events on, as cheap as the changes that will be made to it."""
-        copy = ClassicGroup(self.group_id)
+        copy = ClassicGroup.__new__(ClassicGroup)
         for name in self.__slots__:
             setattr(copy, name, getattr(self, name))
         copy.members = Overlay(self.members)

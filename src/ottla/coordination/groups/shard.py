@@ -24,6 +24,7 @@ from typing import Any
 from ottla.coordination.groups import classic, offset_requests
 from ottla.coordination.groups.commands import Command
 from ottla.coordination.groups.committed import OffsetStore
+from ottla.coordination.groups.consumer.settings import KnownTimes
 from ottla.coordination.groups.events import MemberRemoved
 from ottla.coordination.groups.group import Group
 from ottla.coordination.groups.group_log import read_record
@@ -69,6 +70,7 @@ class GroupShard:
         self.groups: dict[str, Group] = {}
         self.offsets = OffsetStore()
         self.pending_offsets = PendingOffsets()
+        self.consumer_times = KnownTimes()
 
     @property
     def image(self) -> ClusterImage:

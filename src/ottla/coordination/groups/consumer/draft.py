@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from ottla.coordination.groups.consumer import group_log
+from ottla.coordination.groups.consumer import group_log, topics
 from ottla.coordination.groups.consumer.group import ConsumerGroup, MemberCalled, TopicsSeen
 from ottla.coordination.groups.consumer.member import ConsumerMember
 from ottla.coordination.groups.group_log import written
@@ -26,7 +27,15 @@ class ConsumerDraft:
     state it will meet, by the very code that will bring it about.
     """
 
-    __slots__ = ("_has_raised_epoch", "_raises_epoch_once", "group", "now_ms", "outcome", "shard")
+    __slots__ = (
+        "_has_raised_epoch",
+        "_raises_epoch_once",
+        "_topic_ids",
+        "group",
+        "now_ms",
+        "outcome",
+        "shard",
+    )
 
     def __init__(
         self,
@@ -43,6 +52,7 @@ class ConsumerDraft:
         """
         self._raises_epoch_once = raises_epoch_once
         self._has_raised_epoch = False
+        self._topic_ids: dict[frozenset[str], frozenset[UUID]] = {}
         self.shard = shard
         self.group = group.draft()
         self.outcome = outcome
@@ -62,7 +72,9 @@ class ConsumerDraft:
         """Records what the member owns, and at which epoch."""
         group_id = self.group.group_id
         key = group_log.current_key(group_id, member.member_id)
-        self.emit(key, group_log.current_value(member))
+        self.outcome.records.append(written(key, group_log.current_value(member)))
+        # What the record says, without reading it: there is one for each member of a group.
+        self.group.assign(member)
 
     def remove(self, member_id: str) -> None:
         """Takes a member out; the caller raises the epoch."""
@@ -70,6 +82,15 @@ class ConsumerDraft:
         self.emit(group_log.current_key(group_id, member_id), None)
         self.emit(group_log.target_key(group_id, member_id), None)
         self.emit(group_log.member_key(group_id, member_id), None)
+
+    def topic_ids(self, member: ConsumerMember) -> frozenset[UUID]:
+        """The topics that a member subscribes to and that exist."""
+        names = self.group.topics_of(member)
+        # Most members subscribe alike, so each wording is looked up once.
+        found = self._topic_ids.get(names)
+        if found is None:
+            found = self._topic_ids[names] = topics.topic_ids(self.shard.image, names)
+        return found
 
     def put_epoch(self, metadata_hash: int) -> None:
         """Raises the group epoch: members, subscriptions or topics have changed."""

@@ -326,11 +326,9 @@ class ConsumerGroup(Group):
     ) -> None:
         old = self.members.get(key.member_id)
         if value is not None:
-            member = old or ConsumerMember(key.member_id)
-            self._put(old, group_log.with_assignment(member, value))
+            self.assign(group_log.with_assignment(old or ConsumerMember(key.member_id), value))
         elif old is not None:
-            self._put(
-                old,
+            self.assign(
                 old._replace(
                     epoch=0,
                     previous_epoch=0,
@@ -339,6 +337,17 @@ class ConsumerGroup(Group):
                     revoking=NO_PARTITIONS,
                 ),
             )
+
+    def assign(self, member: ConsumerMember) -> None:
+        """Takes in another epoch, state or assignment of a member, new or known."""
+        old = self.members.get(member.member_id)
+        if old is None:
+            self._put(None, member)
+            return
+        self.members[member.member_id] = member
+        if old.assigned != member.assigned or old.revoking != member.revoking:
+            self._release(old)
+            self._hold(member)
 
     def _target(
         self,
@@ -377,11 +386,14 @@ class ConsumerGroup(Group):
             self.static_members[new.instance_id] = new.member_id
         if old is not None:
             self._release(old)
-        for partitions in (new.assigned, new.revoking):
+        self._hold(new)
+
+    def _hold(self, member: ConsumerMember) -> None:
+        for partitions in (member.assigned, member.revoking):
             for topic_id, indexes in partitions.items():
                 number = topic_id.int
                 for partition in indexes:
-                    self.holders[number, partition] = new.member_id
+                    self.holders[number, partition] = member.member_id
 
     def _release(self, member: ConsumerMember) -> None:
         for partitions in (member.assigned, member.revoking):

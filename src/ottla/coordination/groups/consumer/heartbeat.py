@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ottla.coordination.groups.consumer import conversion, entering, settings, subscription, target
+from ottla.coordination.groups.consumer import conversion, entering, subscription, target
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
 from ottla.coordination.groups.consumer.fencing import remove_members
 from ottla.coordination.groups.consumer.group import ConsumerGroup, is_settled
@@ -147,7 +147,9 @@ def answer(draft: ConsumerDraft, entered: Entered) -> ConsumerGroupHeartbeatResp
     shard, group = draft.shard, draft.group
     member = entered.after
     reconciled = subscription.reconcile(draft, member, entered.owned, entered.change)
-    draft.restart_session(member.member_id, settings.session_timeout_ms(shard, group.group_id))
+    draft.restart_session(
+        member.member_id, shard.consumer_times.of(shard, group.group_id).session_timeout_ms
+    )
     response = ConsumerGroupHeartbeatResponse(
         error_code=ErrorCode.NONE,
         member_id=member.member_id,
@@ -162,7 +164,7 @@ def answer(draft: ConsumerDraft, entered: Entered) -> ConsumerGroupHeartbeatResp
 def changes_nothing(shard: GroupShard, command: ConsumerGroupHeartbeat) -> bool:
     """Whether it is what nearly all heartbeats are: the member lives, and neither it nor the group
     has anything to do."""
-    request, context = command.request, command.context
+    request = command.request
     group = shard.groups.get(request.group_id)
     if not isinstance(group, ConsumerGroup):
         return False
@@ -173,16 +175,8 @@ def changes_nothing(shard: GroupShard, command: ConsumerGroupHeartbeat) -> bool:
         and member.state is MemberState.STABLE
         and group.topics_seen is shard.image.topics
         and not group.regex_counts
-        and request.subscribed_topic_names is None
-        and request.subscribed_topic_regex is None
-        and request.instance_id is None
-        and request.rack_id is None
-        and request.server_assignor is None
-        and request.rebalance_timeout_ms == -1
         and member.instance_id is None
-        and member.classic is None
-        and member.client_id == context.client_id
-        and member.client_host == context.client_host
+        and subscription.says_nothing_new(member, request, command.context)
     )
 
 
@@ -194,7 +188,7 @@ def quiet(
     group = shard.groups[group_id]
     assert isinstance(group, ConsumerGroup)
     member = group.members[member_id]
-    timeout_ms = settings.session_timeout_ms(shard, group_id)
+    timeout_ms = shard.consumer_times.of(shard, group_id).session_timeout_ms
     outcome.set_timer(session_timer(group_id, member_id), now_ms + timeout_ms)
     return ConsumerGroupHeartbeatResponse(
         error_code=ErrorCode.NONE,
@@ -255,7 +249,7 @@ def _interval_ms(
 
     Members wait for each other's heartbeats then, two or three times over.
     """
-    regular_ms = settings.heartbeat_interval_ms(shard, group.group_id)
+    regular_ms = shard.consumer_times.of(shard, group.group_id).heartbeat_interval_ms
     since_ms = now_ms - group.assignment_timestamp_ms
     knows_topics = not member.regex or member.regex in group.resolved
     if knows_topics and is_settled(group, member) and not 0 <= since_ms < regular_ms:

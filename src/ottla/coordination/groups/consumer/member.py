@@ -17,6 +17,7 @@ STATIC_LEAVE_EPOCH: Final = -2
 Partitions = Mapping[UUID, Mapping[int, int]]
 
 NO_PARTITIONS: Final[Partitions] = {}
+NO_INDEXES: Final[Mapping[int, int]] = {}
 
 
 class MemberState(IntEnum):
@@ -73,11 +74,18 @@ class ConsumerMember(NamedTuple):
         """Whether there is nothing left to do towards the target of that epoch."""
         return self.state is MemberState.STABLE and self.epoch == target_epoch
 
-    def at_epoch(self, epoch: int) -> ConsumerMember:
-        """The member at another epoch. The one before is remembered: its answer may get lost."""
-        if epoch == self.epoch:
-            return self
-        return self._replace(epoch=epoch, previous_epoch=self.epoch)
+    def at_epoch(
+        self, epoch: int, *, state: MemberState, assigned: Partitions, revoking: Partitions
+    ) -> ConsumerMember:
+        """The member at the same or another epoch. The one before is remembered: its answer may get
+        lost."""
+        return self._replace(
+            epoch=epoch,
+            previous_epoch=self.previous_epoch if epoch == self.epoch else self.epoch,
+            state=state,
+            assigned=assigned,
+            revoking=revoking,
+        )
 
     def assignment_epoch(self, topic_id: UUID, partition: int) -> int | None:
         """The epoch a partition was assigned to it at; ``None``: it has no claim on it."""

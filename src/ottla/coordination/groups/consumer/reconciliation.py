@@ -18,6 +18,7 @@ from uuid import UUID
 
 from ottla.coordination.groups.consumer.group_log import Target
 from ottla.coordination.groups.consumer.member import (
+    NO_INDEXES,
     NO_PARTITIONS,
     ConsumerMember,
     MemberState,
@@ -72,6 +73,13 @@ def reconcile(
 def _next(
     member: ConsumerMember, goal: Goal, owned: Owned | None, epoch_while_revoking: int
 ) -> ConsumerMember:
+    if _has_all(member, goal):
+        return member.at_epoch(
+            goal.epoch,
+            state=MemberState.STABLE,
+            assigned=member.assigned,
+            revoking=NO_PARTITIONS,
+        )
     assigned: dict[UUID, dict[int, int]] = {}
     revoking: dict[UUID, dict[int, int]] = {}
     added: list[tuple[UUID, int]] = []
@@ -93,15 +101,28 @@ def _next(
                 else:
                     added.append((topic_id, partition))
     if revoking and _owns_any(owned, revoking):
-        return member.at_epoch(epoch_while_revoking)._replace(
-            state=MemberState.UNREVOKED_PARTITIONS, assigned=assigned, revoking=revoking
+        return member.at_epoch(
+            epoch_while_revoking,
+            state=MemberState.UNREVOKED_PARTITIONS,
+            assigned=assigned,
+            revoking=revoking,
         )
     for topic_id, partition in added:
         assigned.setdefault(topic_id, {})[partition] = goal.epoch
-    return member.at_epoch(goal.epoch)._replace(
+    return member.at_epoch(
+        goal.epoch,
         state=MemberState.UNRELEASED_PARTITIONS if waits else MemberState.STABLE,
         assigned=assigned,
         revoking=NO_PARTITIONS,
+    )
+
+
+def _has_all(member: ConsumerMember, goal: Goal) -> bool:
+    """Whether the member has its target and nothing else: only the epoch is new."""
+    target, assigned = goal.target, member.assigned
+    return len(target) == len(assigned) and all(
+        topic_id in goal.subscribed and assigned.get(topic_id, NO_INDEXES).keys() == set(partitions)
+        for topic_id, partitions in target.items()
     )
 
 

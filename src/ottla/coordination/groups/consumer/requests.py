@@ -10,7 +10,6 @@ from ottla.coordination.groups.classic import ClassicGroup
 from ottla.coordination.groups.consumer import (
     classic_members,
     describing,
-    settings,
     subscription,
     together,
 )
@@ -72,7 +71,7 @@ def loaded(shard: GroupShard, group: Group, outcome: Outcome, now_ms: int) -> No
     """Every member gets a fresh session, and those that revoke partitions their time for it."""
     assert isinstance(group, ConsumerGroup)
     draft = ConsumerDraft(shard, group, outcome, now_ms)
-    timeout_ms = settings.session_timeout_ms(shard, group.group_id)
+    timeout_ms = shard.consumer_times.of(shard, group.group_id).session_timeout_ms
     for member in group.members.values():
         classic = member.classic
         draft.restart_session(

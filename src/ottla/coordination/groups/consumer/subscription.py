@@ -39,6 +39,8 @@ def updated(
     names = request.subscribed_topic_names
     regex = request.subscribed_topic_regex
     timeout_ms = request.rebalance_timeout_ms
+    if says_nothing_new(member, request, context):
+        return member
     return member._replace(
         instance_id=request.instance_id or member.instance_id,
         rack_id=request.rack_id or member.rack_id,
@@ -49,6 +51,23 @@ def updated(
         client_id=context.client_id,
         client_host=context.client_host,
         classic=None,
+    )
+
+
+def says_nothing_new(
+    member: ConsumerMember, request: ConsumerGroupHeartbeatRequest, context: ClientContext
+) -> bool:
+    """Whether the request leaves out all of the subscription, as nearly all heartbeats do."""
+    return (
+        request.subscribed_topic_names is None
+        and request.subscribed_topic_regex is None
+        and request.instance_id is None
+        and request.rack_id is None
+        and request.server_assignor is None
+        and request.rebalance_timeout_ms == -1
+        and member.classic is None
+        and member.client_id == context.client_id
+        and member.client_host == context.client_host
     )
 
 
@@ -63,7 +82,7 @@ def record(draft: ConsumerDraft, member: ConsumerMember, new: ConsumerMember) ->
     if new.regex != member.regex:
         change = max(change, _change_of_pattern(draft, new), key=lambda each: each.value)
     is_new = new.member_id not in group.members
-    if is_new or new.subscription != member.subscription:
+    if is_new or (new is not member and new.subscription != member.subscription):
         draft.put_subscription(new)
     if member.regex and member.regex not in group.regex_counts:
         draft.forget_regex(member.regex)
@@ -132,7 +151,7 @@ def reconcile(
     goal = Goal(
         group.target_epoch,
         group.target(member.member_id),
-        topics.topic_ids(draft.shard.image, group.topics_of(member)),
+        draft.topic_ids(member),
         partial(group.is_held_by_other, member),
     )
     new = reconcile_member(member, goal, owned, has_subscription_changed=has_changed)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from ottla.coordination.groups import assignors
 from ottla.coordination.groups.assignors.specification import AssignorMember, Specification
 from ottla.coordination.groups.consumer import group_log, topics
 from ottla.coordination.groups.consumer.draft import ConsumerDraft
-from ottla.coordination.groups.consumer.group import NO_TARGET, ConsumerGroup
+from ottla.coordination.groups.consumer.group import NO_TARGET
 from ottla.coordination.groups.consumer.group_log import Target
-from ottla.coordination.groups.consumer.settings import assignment_interval_ms
 from ottla.coordination.outcome import size_bytes
-from ottla.metadata.image import ClusterImage
 from ottla.wire.group_records.consumer import ConsumerGroupTargetAssignmentMetadataValue
 
 
@@ -27,7 +24,8 @@ def update_if_due(draft: ConsumerDraft) -> None:
     if group.epoch <= group.target_epoch:
         return
     since_ms = draft.now_ms - group.assignment_timestamp_ms
-    interval_ms = assignment_interval_ms(draft.shard, group.group_id)
+    shard = draft.shard
+    interval_ms = shard.consumer_times.of(shard, group.group_id).assignment_interval_ms
     if group.assignment_timestamp_ms and 0 <= since_ms < interval_ms:
         return
     _update(draft)
@@ -40,7 +38,7 @@ def _update(draft: ConsumerDraft) -> None:
         # A member chose it while the broker still had it.
         name = draft.shard.settings.consumer_assignors[0]
     targets = dict(group.targets.items())
-    specification = _specification(group, targets, draft.shard.image)
+    specification = _specification(draft, targets)
     assignment = assignors.find(name)(specification)
     for member in specification.members:
         member_id = member.member_id
@@ -66,27 +64,19 @@ def _update(draft: ConsumerDraft) -> None:
         draft.outcome.is_atomic = False
 
 
-def _specification(
-    group: ConsumerGroup, targets: Mapping[str, Target], image: ClusterImage
-) -> Specification:
-    # Most members subscribe alike, so each wording is looked up once.
-    known: dict[object, frozenset[UUID]] = {}
-    members = []
-    for member in group.members.values():
-        wording = (member.topics, member.regex)
-        ids = known.get(wording)
-        if ids is None:
-            ids = known[wording] = topics.topic_ids(image, group.topics_of(member))
-        members.append(
-            AssignorMember(
-                member.member_id,
-                member.instance_id,
-                ids,
-                targets.get(member.member_id, NO_TARGET),
-            )
+def _specification(draft: ConsumerDraft, targets: Mapping[str, Target]) -> Specification:
+    group = draft.group
+    members = [
+        AssignorMember(
+            member.member_id,
+            member.instance_id,
+            draft.topic_ids(member),
+            targets.get(member.member_id, NO_TARGET),
         )
+        for member in group.members.values()
+    ]
     return Specification(
         members,
-        topics.partition_counts(image, group.subscribed_topics()),
+        topics.partition_counts(draft.shard.image, group.subscribed_topics()),
         group.is_homogeneous,
     )
