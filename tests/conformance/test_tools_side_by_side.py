@@ -1,8 +1,8 @@
 """Java's command-line tools and ours: the same words, the same cluster, the same outcome.
 
-``invocations/*.txt`` hold command lines in the order they run, Java's tool first. ``$S`` stands for
-``--bootstrap-server HOST:PORT``, ``$B`` for the address alone, ``$DIR`` for a directory with the
-files below, ``@`` for a suffix of each side's own, and what follows ``<<<`` is standard input.
+``invocations/*.txt`` hold command lines as ``ottla.testing.tool_invocations`` reads them, in the
+order they run, Java's tool first. ``$S`` stands for ``--bootstrap-server HOST:PORT``, ``$B`` for
+the address alone, ``$DIR`` for a directory with the files below.
 :class:`~ottla.testing.kafka_tools.Comparison` says what may differ.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,13 +20,12 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from ottla.testing.kafka_tools import Comparison, JavaTools, Outcome, options_shown, run_ours
+from ottla.testing.kafka_tools import Comparison, JavaTools, run_ours
+from ottla.testing.tool_invocations import SUFFIXES, SideBySide, without_sides
 
 pytestmark = [pytest.mark.jvm, pytest.mark.slow]
 
 INVOCATIONS = sorted((pathlib.Path(__file__).parent / "invocations").glob("*.txt"))
-SUFFIXES = ("-j0", "-p0")  # of Java's side and ours
-SETTLING_SECONDS = 5
 PARTITION = {"topic": "data", "partition": 0}
 FILES = {
     "plan.csv": "data,0,3\ndata,2,4\n",
@@ -176,61 +174,15 @@ STORAGE = (
 )
 
 
-class Invocation:
-    """One line of a file, on one side."""
-
-    def __init__(self, line: str, server: str, files: pathlib.Path, suffix: str) -> None:
-        command, _, text = line.partition(" <<< ")
-        command = command.replace("$S", f"--bootstrap-server {server}")
-        command = command.replace("$B", server).replace("$DIR", str(files))
-        self.name, *self.words = shlex.split(command.replace("@", suffix))
-        self.stdin = text.encode().decode("unicode_escape").encode()
-
-    @property
-    def shows_help(self) -> bool:
-        return not self.words or "--help" in self.words
-
-
-def without_sides(outcome: Outcome) -> Outcome:
-    """As if both sides had the same names."""
-    stdout, stderr = outcome.stdout, outcome.stderr
-    for suffix in SUFFIXES:
-        stdout, stderr = stdout.replace(suffix, "@"), stderr.replace(suffix, "@")
-    return Outcome(outcome.status, stdout, stderr)
-
-
-def differences(
-    line: str, server: str, files: pathlib.Path, java: JavaTools, comparison: Comparison
-) -> list[str]:
-    theirs, own = (Invocation(line, server, files, suffix) for suffix in SUFFIXES)
-    of_java = without_sides(java.run(theirs.name, theirs.words, theirs.stdin))
-    of_ours = without_sides(run_ours(own.name, own.words, own.stdin))
-    if not own.shows_help:
-        return comparison.differences(of_java, of_ours)
-    one, other = (options_shown(each.stdout + each.stderr) for each in (of_java, of_ours))
-    return [f"options: {sorted(one ^ other)}"] if one != other else []
-
-
-def settled_differences(
-    line: str, server: str, files: pathlib.Path, java: JavaTools, comparison: Comparison
-) -> list[str]:
-    """As ``differences``; what only looks is repeated for a while, since Kafka answers a change
-    before all of its brokers know of it."""
-    found = differences(line, server, files, java, comparison)
-    deadline = time.monotonic() + SETTLING_SECONDS
-    only_looks = any(f"--{word}" in line for word in ("list", "describe"))
-    while found and only_looks and time.monotonic() < deadline:
-        found = differences(line, server, files, java, comparison)
-    return found
-
-
 @pytest.mark.parametrize("path", INVOCATIONS, ids=lambda path: path.stem)
 def test_our_tools_do_as_javas_do(
-    path: pathlib.Path, server: str, files: pathlib.Path, java: JavaTools, comparison: Comparison
+    path: pathlib.Path, server: str, files: pathlib.Path, java: JavaTools
 ) -> None:
+    variables = {"S": f"--bootstrap-server {server}", "B": server, "DIR": str(files)}
+    both = SideBySide(java, variables)
     found = []
     for line in lines_of(path):
-        if difference := settled_differences(line, server, files, java, comparison):
+        if difference := both.settled_differences(line):
             found += [line, *(f"    {each}" for each in difference)]
     assert not found, "\n".join(found)
 
