@@ -21,8 +21,8 @@ _LEGEND = """\
 Figures are medians of the turns, ± half their range. Kafka runs on Ottla's core, and again on all
 cores; the ratio is to the better of the two, above 1 is better than Kafka. Where few requests come,
 one after the other, nobody is kept to one core. Page cache: acks=all is answered when the record is
-written (Kafka's default); durable: after fdatasync. Latencies are measured again when the machine
-stood still meanwhile.
+written (Kafka's default); durable: after fdatasync. Latencies and ingest are measured again when
+the machine stood still meanwhile.
 Rows of the client: all libraries talk to Ottla's broker (page cache), each from a process of its
 own on any core, the best of a few bursts; "confluent" with its best settings, "its defaults"
 without. The ratio is to the best of the others."""

@@ -11,11 +11,41 @@ import os
 import select
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
+from typing import Generic, NamedTuple, TypeVar
 
+Measured = TypeVar("Measured")
+
+# Longer than any latency that is told apart, and shorter than what a hypervisor takes.
+_PAUSE_SECONDS = 0.003
+_MOST_ATTEMPTS = 5
 _SLEEP_SECONDS = 0.001
 _REPORT = struct.Struct("d")
+
+
+class Run(NamedTuple, Generic[Measured]):
+    """What was measured, and the longest time a core stood still meanwhile."""
+
+    measured: Measured
+    pause_seconds: float
+
+
+def watched(cores: Iterable[int], measure: Callable[[], Measured]) -> Run[Measured]:
+    """Measure once, watching the machine."""
+    with Pauses(cores) as pauses:
+        measured = measure()
+    return Run(measured, pauses.longest_seconds)
+
+
+def undisturbed(measure: Callable[[], Run[Measured]]) -> Measured:
+    """Measure until the machine has run all the time, or as nearly as can be had."""
+    runs: list[Run[Measured]] = []
+    while len(runs) < _MOST_ATTEMPTS:
+        runs.append(measure())
+        if runs[-1].pause_seconds < _PAUSE_SECONDS:
+            break
+    return min(runs, key=lambda run: run.pause_seconds).measured
 
 
 class Pauses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench import limits
 from bench.arena import DURABLE, OTTLA, PAGE_CACHE, PROMISES, Arena, Contestant, figures
 from bench.load import Connections
+from bench.pauses import Run, undisturbed, watched
 from bench.peers import topic_on
 from bench.requests import Request, batch_of, learn_shape, produce
 from bench.results import Row, Samples, at_least, percent_of
@@ -48,6 +49,12 @@ def _measure_one(
     appends: list[float] = []
 
     def one_run(contestant: Contestant, _: float) -> float:
+        rate, appended = undisturbed(lambda: ingest(contestant))
+        if contestant.label == OTTLA:
+            appends.append(appended)
+        return rate
+
+    def ingest(contestant: Contestant) -> Run[tuple[float, float]]:
         topic = arena.topic_name()
         request = bulk_request(topic, record_bytes, partitions)
         with topic_on(
@@ -64,10 +71,12 @@ def _measure_one(
                 appended = limits.settled_append_mib_s(
                     arena.directory, mebibytes, arena.server_cores
                 )
-                if contestant.label == OTTLA:
-                    appends.append(appended)
-                done = load.closed_loop(seconds=_LONGEST_SECONDS, max_requests=mebibytes)
-        return done.per_second * len(request.frame) / limits.MEBIBYTE
+                run = watched(
+                    arena.all_cores,
+                    lambda: load.closed_loop(seconds=_LONGEST_SECONDS, max_requests=mebibytes),
+                )
+        rate = run.measured.per_second * len(request.frame) / limits.MEBIBYTE
+        return Run((rate, appended), run.pause_seconds)
 
     found = figures(arena.take_turns(promise, one_run), float)
     rows = [Row(section, name, "MiB/s", **found)]

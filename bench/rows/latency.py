@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from bench import limits
 from bench.arena import PAGE_CACHE, PROMISES, Arena, Contestant, figures
 from bench.load import Connections, percentile
-from bench.pauses import Pauses
+from bench.pauses import Run, undisturbed, watched
 from bench.peers import topic_on
 from bench.requests import learn_shape, produce, single_record
 from bench.results import Better, Row
@@ -34,16 +33,6 @@ _BULK_SECONDS = 0.7
 _BULK_MEBIBYTES = 1500
 _MEASURED_SECONDS = 0.5
 _REPORT = struct.Struct("d")
-# Longer than any percentile that is told apart here, and shorter than what a hypervisor takes.
-_PAUSE_SECONDS = 0.003
-_MOST_ATTEMPTS = 5
-
-
-class _Run(NamedTuple):
-    """Seconds of each request, and the longest time a core of the machine stood still."""
-
-    pause_seconds: float
-    latencies: list[float]
 
 
 def measure(arena: Arena) -> list[Row]:
@@ -63,7 +52,12 @@ def _alone(arena: Arena, contestant: Contestant, seconds: float) -> list[float]:
         topic_on(contestant.server, topic, settings=contestant.topic_settings),
         _small_produces(contestant, topic) as load,
     ):
-        return _undisturbed(lambda: _open_loop(arena, load, _PER_SECOND, seconds * _LONGER))
+        return undisturbed(
+            lambda: watched(
+                arena.all_cores,
+                lambda: load.open_loop(per_second=_PER_SECOND, seconds=seconds * _LONGER),
+            )
+        )
 
 
 def _measure_beside_bulk(arena: Arena) -> list[Row]:
@@ -73,10 +67,15 @@ def _measure_beside_bulk(arena: Arena) -> list[Row]:
         topic = arena.topic_name()
         rates: list[float] = []
 
-        def beside_bulk() -> _Run:
+        def beside_bulk() -> Run[list[float]]:
             limits.settled_append_mib_s(arena.directory, _BULK_MEBIBYTES, arena.server_cores)
             with _bulk_ingest(contestant, topic) as found:
-                run = _open_loop(arena, load, _PER_SECOND_BESIDE_BULK, _MEASURED_SECONDS)
+                run = watched(
+                    arena.all_cores,
+                    lambda: load.open_loop(
+                        per_second=_PER_SECOND_BESIDE_BULK, seconds=_MEASURED_SECONDS
+                    ),
+                )
             rates[:] = found
             return run
 
@@ -84,7 +83,7 @@ def _measure_beside_bulk(arena: Arena) -> list[Row]:
             topic_on(contestant.server, topic, partitions=2),
             _small_produces(contestant, topic) as load,
         ):
-            latencies = _undisturbed(beside_bulk)
+            latencies = undisturbed(beside_bulk)
         bulk.setdefault(contestant.label, []).extend(rates)
         return latencies
 
@@ -93,22 +92,6 @@ def _measure_beside_bulk(arena: Arena) -> list[Row]:
     rates = figures({label: rates[1:] for label, rates in bulk.items()}, float)
     rows.append(Row(section, "  the bulk meanwhile", "MiB/s", **rates, has_peer_aim=False))
     return rows
-
-
-def _open_loop(arena: Arena, load: Connections, per_second: float, seconds: float) -> _Run:
-    with Pauses(arena.all_cores) as pauses:
-        latencies = load.open_loop(per_second=per_second, seconds=seconds)
-    return _Run(pauses.longest_seconds, latencies)
-
-
-def _undisturbed(measure: Callable[[], _Run]) -> list[float]:
-    """What was measured while the machine ran, or as nearly as could be had."""
-    runs: list[_Run] = []
-    while len(runs) < _MOST_ATTEMPTS:
-        runs.append(measure())
-        if runs[-1].pause_seconds < _PAUSE_SECONDS:
-            break
-    return min(runs, key=lambda run: run.pause_seconds).latencies
 
 
 def _small_produces(contestant: Contestant, topic: str) -> Connections:
