@@ -11,7 +11,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
@@ -46,6 +46,12 @@ def undisturbed(measure: Callable[[], Run[Measured]]) -> Measured:
         if runs[-1].pause_seconds < _PAUSE_SECONDS:
             break
     return min(runs, key=lambda run: run.pause_seconds).measured
+
+
+def while_running(runs: Sequence[Run[list[float]]]) -> list[float]:
+    """All that was measured while the machine ran; or all, where it never did."""
+    good = [run for run in runs if run.pause_seconds < _PAUSE_SECONDS] or runs
+    return [each for run in good for each in run.measured]
 
 
 class Pauses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from bench.arena import KAFKA_ALL_CORES, OTTLA, Arena
 from bench.load import Connections, percentile
+from bench.pauses import Run, watched, while_running
 from bench.peers import (
     COMMON_SETTINGS,
     KAFKA_SETTINGS,
@@ -44,7 +46,7 @@ _SEGMENT_BYTES = 32 * 1024 * 1024
 _MEBIBYTE = 1 << 20
 _MOST_MEBIBYTES = 200
 _PER_SECOND = 500
-_IDLE_SECONDS = 5.0
+_IDLE_SLICES = 10
 _SLICE_SECONDS = 0.5
 _STALLED_SECONDS = 900.0
 _TOPIC_RESOURCE = 2
@@ -131,15 +133,15 @@ def _measure_one(server: Server, record_count: int, key_count: int) -> _Found:
         request = produce(small, [(0, single_record(1024))])
         shape = learn_shape(servers, request)
         with Connections(address_of(servers), [request.frame], shape, connections=10) as produces:
-            idle = produces.open_loop(per_second=_PER_SECOND, seconds=_IDLE_SECONDS)
+            idle = [_produce(produces) for _ in range(_IDLE_SLICES)]
             before_bytes = memory_of(server.pid).resident_bytes
             reset_peak(server.pid)
             begun = time.monotonic()
             _compact(servers, "table")
             end_offset = _last_segment(server.data_directory / "table-0")
-            busy: list[float] = []
+            busy: list[Run[list[float]]] = []
             while _cleaned_up_to(server.data_directory, "table") < end_offset:
-                busy += produces.open_loop(per_second=_PER_SECOND, seconds=_SLICE_SECONDS)
+                busy.append(_produce(produces))
                 if time.monotonic() - begun > _STALLED_SECONDS:
                     raise TimeoutError("the table is still not compacted")
             seconds = time.monotonic() - begun
@@ -151,8 +153,15 @@ def _measure_one(server: Server, record_count: int, key_count: int) -> _Found:
         seconds,
         input_bytes / _MEBIBYTE / seconds,
         (peak_bytes - before_bytes) / _MEBIBYTE,
-        percentile(idle, 99) * 1000,
-        percentile(busy, 99) * 1000,
+        percentile(while_running(idle), 99) * 1000,
+        percentile(while_running(busy), 99) * 1000,
+    )
+
+
+def _produce(produces: Connections) -> Run[list[float]]:
+    return watched(
+        os.sched_getaffinity(0),
+        lambda: produces.open_loop(per_second=_PER_SECOND, seconds=_SLICE_SECONDS),
     )
 
 
