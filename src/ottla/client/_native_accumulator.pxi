@@ -361,6 +361,10 @@ cdef class Accumulator:
 
     # --- the engine ---
 
+    @property
+    def has_batches(self):
+        return PyList_GET_SIZE(self._active) > 0
+
     def ready(self, int64_t now_ms):
         cdef list found = [], kept
         cdef int64_t next_ms = -1, due_ms
@@ -403,11 +407,15 @@ cdef class Accumulator:
             return None
         queue = entry.queues[partition]
         if queue.sealed:
-            return queue.sealed.pop(0)
-        batch = queue.open
-        if batch is None or batch.record_count == 0:
-            return None
-        queue.open = None
+            batch = queue.sealed.pop(0)
+        else:
+            batch = queue.open
+            if batch is None or batch.record_count == 0:
+                return None
+            queue.open = None
+        if queue.is_active and queue.open is None and not queue.sealed:
+            queue.is_active = False
+            self._active.remove(queue)
         return batch
 
     def unassigned_topics(self):

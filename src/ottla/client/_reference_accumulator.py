@@ -276,6 +276,11 @@ class Accumulator:
         topic.sticky_since_ms = now_ms
         return topic.sticky_partition
 
+    @property
+    def has_batches(self) -> bool:
+        """Whether there is anything to take, now or later."""
+        return bool(self._active)
+
     def ready(self, now_ms: int) -> tuple[list[tuple[str, int]], int | None]:
         """Which partitions have a batch to take, and when the next one will (None: unknown).
 
@@ -317,8 +322,12 @@ class Accumulator:
                 return None
             queue = entry.queue(partition)
             if queue.sealed:
-                return queue.sealed.pop(0)
-            batch, queue.open = queue.open, None
+                batch: ProducerBatch | None = queue.sealed.pop(0)
+            else:
+                batch, queue.open = queue.open, None
+            if queue.is_active and queue.open is None and not queue.sealed:
+                queue.is_active = False
+                self._active.remove(queue)
             return batch
 
     def unassigned_topics(self) -> list[str]:

@@ -438,6 +438,9 @@ class Engine:
 
     def versions(self, broker_id: int) -> BrokerVersions | None:
         """What the broker offers; None as long as no connection to it has been open."""
+        main = self._links.find(broker_id, Lane.MAIN)
+        if main is not None and main.versions is not None:
+            return main.versions
         for lane in Lane:
             link = self._links.find(broker_id, lane)
             if link is not None and link.versions is not None:

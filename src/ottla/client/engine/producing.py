@@ -153,7 +153,7 @@ class Producing:
         """Something may be there to send: look, in this or the next round of the loop."""
         if not self._is_scheduled:
             self._is_scheduled = True
-            self.engine.call_soon(self._pump)
+            self.engine.call_soon(self._pump_as_scheduled)
 
     def begin_flush(self) -> None:
         """Let nothing linger until ``end_flush``."""
@@ -209,8 +209,12 @@ class Producing:
     def _may_send(self, topic: str, number: int) -> bool:
         return self.transacting is None or self.transacting.may_send(topic, number)
 
-    def _pump(self) -> None:
-        """Send everything that can be sent, and see to it that the rest will be."""
+    def _pump_as_scheduled(self) -> None:
+        if self._is_scheduled:
+            self.pump()
+
+    def pump(self) -> None:
+        """Send everything that can be sent, at once, and see to it that the rest will be."""
         self._is_scheduled = False
         if self.engine.is_closed:
             return
@@ -231,7 +235,7 @@ class Producing:
             requests = sender.plan(now_ms, is_ready)
             for request in requests:
                 self._send(request)
-            if not requests:
+            if not requests or not (sender.has_waiting or accumulator.has_batches):
                 break
         self._ask_for_what_is_missing()
         if self.transacting is not None:
@@ -294,7 +298,9 @@ class Producing:
         if self.gives_up_waiting:
             self.sender.purge(in_queue=True, in_flight=False)
         self._tell_outcomes()
-        self.wake()
+        is_all_said = not (has_failed or self.sender.has_waiting or self.accumulator.has_batches)
+        if not is_all_said or self.transacting is not None:
+            self.wake()
 
     def _ask_for_what_is_missing(self) -> None:
         sender = self.sender
@@ -379,7 +385,7 @@ class Producing:
 
     def _timer_rang(self) -> None:
         self._timer = None
-        self._pump()
+        self.pump()
 
     # --- what the engine tells ---
 

@@ -53,7 +53,7 @@ class ProducerEngine:
         self.thread = thread = EngineThread(making.make_engine, configuration.client_id)
         self.producing = producing = making.producing
         # Without a reference to this object: a producer that is forgotten can be collected.
-        self.wake: Callable[[], None] = lambda: thread.call(producing.wake)
+        self.wake: Callable[[], None] = lambda: thread.call(producing.pump)
         self.transactions = TransactionalCalls(thread, producing, flush)
 
     def refuse_through(self, producer: Producer) -> None:

@@ -121,6 +121,17 @@ def test_a_batch_lingers_and_the_engine_is_woken_once(twin: ModuleType, clock: A
     assert records.ready(clock.now_ms) == ([("t", 0)], None)
 
 
+def test_the_engine_is_woken_again_for_what_follows_a_batch(twin: ModuleType, clock: Any) -> None:
+    records = accumulator(twin, clock, linger_ms=0)
+    for _ in range(3):
+        assert not records.has_batches
+        assert records.append("t", 0, None, b"v") == appended.WAKE
+        assert records.has_batches
+        assert records.ready(clock.now_ms)[0] == [("t", 0)]
+        assert len(records.take("t", 0)) == 1
+        assert records.take("t", 0) is None
+
+
 def test_a_full_batch_is_closed_and_ready_at_once(twin: ModuleType, clock: Any) -> None:
     by_size = accumulator(twin, clock, batch_size_bytes=300)
     by_count = accumulator(twin, clock, batch_max_records=2)

@@ -218,6 +218,11 @@ class Sender:
         return self._settings.is_idempotent and self.identity == NOBODY
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether a batch waits to be sent."""
+        return bool(self._waiting)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
         return all(queue.is_idle for queue in self._queues.values())
