@@ -23,7 +23,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from ottla.client._native_io cimport give_way, waiting_engines
+from ottla.client._native_io cimport give_way, have_gil, waiting_engines, want_gil
 
 from contextvars import copy_context
 from operator import index

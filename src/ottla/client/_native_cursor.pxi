@@ -84,7 +84,7 @@ cdef class MessageCursor:
     cdef readonly int64_t buffered_bytes
     cdef Py_buffer _view
     cdef bint _has_view, _is_scanned, _is_read_committed
-    cdef Py_ssize_t _scanned_bytes, _sound_bytes, _max_decompressed_bytes
+    cdef Py_ssize_t _scanned_bytes, _sound_bytes, _walked_bytes, _max_decompressed_bytes
     cdef list _aborted  # (producer id, first offset) by offset, the nearest last
     cdef set _aborting  # producers in whose aborted transactions the scan stands
     cdef list _readable
@@ -123,6 +123,12 @@ cdef class MessageCursor:
         self._survey(check_crcs)
 
     def prepare(self, int64_t most_bytes):
+        cdef const uint8_t* data = <const uint8_t*>self._view.buf
+        # All plain batches at once: for each of them an engine would have to get the GIL back.
+        with nogil:
+            self._walked_bytes = _walk_plain_batches(data, self._scanned_bytes, self._sound_bytes)
+            want_gil()
+        have_gil()
         while not self._is_scanned and self.buffered_bytes <= most_bytes:
             self._scan()
 
@@ -262,11 +268,13 @@ cdef class MessageCursor:
         cdef const uint8_t* data = <const uint8_t*>self._view.buf
         cdef Survey survey
         cdef bint is_checked_here = check_crcs and not _HAS_FAST_CRC
-        if self._view.len < _RELEASE_GIL_BYTES or is_checked_here:
+        if not check_crcs or self._view.len < _RELEASE_GIL_BYTES or is_checked_here:
             _look_at_batches(data, self._view.len, self.position, check_crcs, &survey)
         else:
             with nogil:
                 _look_at_batches(data, self._view.len, self.position, check_crcs, &survey)
+                want_gil()
+            have_gil()
         self._sound_bytes = survey.end
         self.end_offset = survey.end_offset
         self.end_epoch = survey.end_epoch
@@ -311,13 +319,16 @@ cdef class MessageCursor:
         batch.end = start + size_bytes
         if header.attributes & CODEC_MASK:
             self._decompress(batch)
-        if batch.end - batch.position >= _RELEASE_GIL_BYTES:
-            with nogil:
+        if start >= <const uint8_t*>self._view.buf + self._walked_bytes:
+            if batch.end - batch.position >= _RELEASE_GIL_BYTES:
+                with nogil:
+                    _walk_with_gaps(batch.position, batch.end, header, &walk)
+                    want_gil()
+                have_gil()
+            else:
                 _walk_with_gaps(batch.position, batch.end, header, &walk)
-        else:
-            _walk_with_gaps(batch.position, batch.end, header, &walk)
-        if walk.reason != OK:
-            raise invalid_record(walk.reason, walk.index)
+            if walk.reason != OK:
+                raise invalid_record(walk.reason, walk.index)
         self._readable.append(batch)
         return 0
 
@@ -453,6 +464,29 @@ cdef int _raise_fault(
     if survey.fault == BAD_OFFSETS:
         raise CorruptBatch(f"Offsets from {header.base_offset}, {header.last_offset_delta} more")
     raise CorruptBatch(f"CRC-32C is {survey.crc:#010x}, the batch says {header.crc:#010x}")
+
+
+cdef Py_ssize_t _walk_plain_batches(
+    const uint8_t* data, Py_ssize_t start, Py_ssize_t end
+) noexcept nogil:
+    """Check the records of batches up to the first that is compressed or damaged; where that begins.
+
+    All of them have been looked at from outside.
+    """
+    cdef const uint8_t* batch
+    cdef Header header
+    cdef Walk walk
+    while start < end:
+        batch = data + start
+        _load_header(batch, &header)
+        start += <Py_ssize_t>header.batch_length_bytes + _LENGTH_OVERHEAD_BYTES
+        if header.attributes & CODEC_MASK:
+            return batch - data
+        if header.record_count > 0:
+            _walk_with_gaps(batch + _HEADER_SIZE_BYTES, data + start, &header, &walk)
+            if walk.reason != OK:
+                return batch - data
+    return start
 
 
 cdef void _walk_with_gaps(

@@ -65,6 +65,14 @@ cdef void give_way() noexcept:
         ottla_await_engines(&waiting_engines)
 
 
+cdef void want_gil() noexcept nogil:
+    ottla_want(&waiting_engines)
+
+
+cdef void have_gil() noexcept nogil:
+    ottla_have(&waiting_engines)
+
+
 def give_way_to_engines() -> None:
     """Let engines that wait for the GIL have it; costs next to nothing when none does."""
     if waiting_engines > 0:
@@ -204,10 +212,10 @@ cdef int _descriptor(fileobj) except -1:
     return fd
 
 
-# What is kept of the memory that is not used any more: enough for one answer that is read while
-# the next is received.
+# What is kept of the memory that is not used any more: enough for an answer that is read, one that
+# waits and one that comes.
 cdef enum:
-    _MOST_KEPT = 2
+    _MOST_KEPT = 3
     _MOST_KEPT_BYTES = 33554432
     _GRAIN_BYTES = 65536
 
@@ -219,8 +227,8 @@ cdef class ReceiveMemory:
     answers follows another in about the same size, so that few blocks do for all of them.
     """
 
-    cdef char* _kept[2]
-    cdef Py_ssize_t _kept_sizes[2]
+    cdef char* _kept[3]
+    cdef Py_ssize_t _kept_sizes[3]
     cdef int _kept_count
     cdef Py_ssize_t _kept_bytes
 
@@ -253,7 +261,7 @@ cdef class ReceiveMemory:
                 self._kept_sizes[index] = self._kept_sizes[self._kept_count]
                 return 0
         # Answers are mostly a little smaller or larger than those before.
-        capacity = (room._size + room._size // 8) // _GRAIN_BYTES * _GRAIN_BYTES + _GRAIN_BYTES
+        capacity = (room._size + room._size // 32) // _GRAIN_BYTES * _GRAIN_BYTES + _GRAIN_BYTES
         room._data = <char*>PyMem_RawMalloc(capacity)
         if room._data == NULL:
             raise MemoryError

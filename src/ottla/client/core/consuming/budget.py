@@ -1,10 +1,38 @@
-"""The bytes that fetched records may take: a hard limit (``queued.max.messages.kbytes``)."""
+"""The bytes that fetched records may take, all together and per answer."""
 
 from __future__ import annotations
 
+# What a broker nearby sends in a few milliseconds: asking for more at once brings nothing but
+# memory that is in no cache any more when it is read.
+_COMFORTABLE_BYTES = 8 * 1024 * 1024
+_MOST_BYTES = 2**30
+# An answer that takes longer than this is worth being larger; one that takes less needn't be.
+_LONG_MS = 50.0
+_SHORT_MS = 10.0
+
+
+class Portion:
+    """How much to ask one broker for at once."""
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self) -> None:
+        self.size_bytes = _COMFORTABLE_BYTES
+
+    def answered(self, asked_bytes: int, size_bytes: int, took_ms: float) -> None:
+        """An answer of this size came to a request for so much."""
+        if 2 * size_bytes < asked_bytes:
+            # There was no more: the time tells nothing.
+            return
+        if took_ms > _LONG_MS:
+            self.size_bytes = min(2 * self.size_bytes, _MOST_BYTES)
+        elif took_ms < _SHORT_MS:
+            self.size_bytes = max(self.size_bytes // 2, _COMFORTABLE_BYTES)
+
 
 class Budget:
-    """What fetches under way may bring, and what was fetched and not yet read.
+    """What fetches under way may bring, and what was fetched and not yet read: a hard limit
+    (``queued.max.messages.kbytes``).
 
     A fetch reserves what its answer may hold before it is sent. Only one batch that is larger than
     all limits may exceed the budget: brokers send it nevertheless, or nobody could ever read it.

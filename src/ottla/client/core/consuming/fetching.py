@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ottla.client.backend import active
 from ottla.client.core.cluster import Broker, ClusterView
-from ottla.client.core.consuming.budget import Budget
+from ottla.client.core.consuming.budget import Budget, Portion
 from ottla.client.core.consuming.fetch_errors import FetchErrors, Resolution
 from ottla.client.core.consuming.partition import (
     NO_REPLICA,
@@ -66,6 +66,7 @@ class FetchPlan(NamedTuple):
     """What is asked for, each with the version of its position."""
     topics: dict[uuid.UUID, str]
     reserved_bytes: int
+    asked_ms: float
 
 
 class Frame:
@@ -112,6 +113,7 @@ class Fetcher:
         self.budget = Budget(settings.queued_max_bytes)
         self._sessions: dict[int, FetchSession] = {}
         self._asking: dict[int, FetchPlan] = {}
+        self._portions: dict[int, Portion] = {}
         self._errors = FetchErrors(settings.error_backoff_ms)
         self._turn = 0
         self.is_crowded = False
@@ -148,11 +150,12 @@ class Fetcher:
             version = newest_version(broker_id, None if has_ids else TOPIC_ID_VERSION - 1)
             if version is None:
                 continue
-            size_bytes = self._reservation_bytes(len(group), len(by_broker))
+            portion = self._portions.setdefault(broker_id, Portion())
+            size_bytes = self._reservation_bytes(portion, len(group), len(by_broker))
             if size_bytes <= 0:
                 self.is_crowded = True
                 continue
-            plan = self._plan(broker_id, version, group, cluster, size_bytes)
+            plan = self._plan(broker_id, version, group, cluster, size_bytes, now_ms)
             self.budget.reserve(size_bytes)
             self._asking[broker_id] = plan
             plans.append(plan)
@@ -205,10 +208,11 @@ class Fetcher:
             return None
         return leader.broker_id
 
-    def _reservation_bytes(self, partition_count: int, broker_count: int) -> int:
+    def _reservation_bytes(self, portion: Portion, partition_count: int, broker_count: int) -> int:
         """What an answer may take; 0: too little room for it to be worth while."""
         settings, budget = self._settings, self.budget
         wanted = min(settings.max_bytes, partition_count * settings.max_partition_bytes)
+        wanted = min(wanted, portion.size_bytes)
         # A quarter, so that a broker is asked while what it sent is decompressed and read; an equal
         # share per broker, so that one that has nothing to say does not sit on the others' room.
         share = max(1, budget.limit_bytes // (4 * broker_count))
@@ -226,6 +230,7 @@ class Fetcher:
         partitions: list[AssignedPartition],
         cluster: ClusterView,
         size_bytes: int,
+        now_ms: float,
     ) -> FetchPlan:
         partitions.sort(key=lambda partition: partition.fetched_turn)
         topics = {p.topic: Topic(p.topic, cluster.topics[p.topic].topic_id) for p in partitions}
@@ -248,6 +253,7 @@ class Fetcher:
             {p.key: (p, p.version) for p in partitions},
             {topic.topic_id: topic.name for topic in topics.values()},
             size_bytes,
+            now_ms,
         )
 
     def _request(self, part: SessionRequest, size_bytes: int) -> FetchRequest:
@@ -313,6 +319,7 @@ class Fetcher:
                 self.needs_metadata |= response.error_code in _STALE_TOPIC_IDS
             return []
         session.answered(response.session_id)
+        self._portions[broker_id].answered(plan.reserved_bytes, size_bytes, now_ms - plan.asked_ms)
         self._turn += 1
         frame = Frame(size_bytes)
         delivered: list[Delivered] = []

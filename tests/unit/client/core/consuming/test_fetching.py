@@ -203,6 +203,26 @@ def test_brokers_share_the_budget(cluster: ClusterView) -> None:
     assert [plan.request.max_bytes for plan in reader.plan()] == [MIB // 8, MIB // 8]
 
 
+def test_portions_grow_with_a_broker_that_is_far_away(cluster: ClusterView) -> None:
+    reader = Reader(cluster, assigned(0), max_partition_bytes=50 * MIB, queued_max_bytes=999 * MIB)
+    sizes = []
+    for offset, took_ms in enumerate([2.0, 60.0, 60.0, 60.0, 20.0, 2.0, 2.0, 2.0]):
+        (plan,) = reader.plan()
+        sizes.append(plan.request.max_bytes // MIB)
+        reader.now_ms += took_ms
+        records = batch(offset, 1, plan.request.max_bytes * 3 // 4)
+        (held,) = reader.answer(response(fetched(0, records)))
+        assert isinstance(held, FetchedRecords)
+        reader.fetcher.released(held)
+    assert sizes == [8, 8, 16, 32, 50, 50, 32, 16]
+    # What is small because there is no more tells nothing.
+    reader.plan()
+    reader.now_ms += 500
+    reader.answer(response())
+    (plan,) = reader.plan()
+    assert plan.request.max_bytes == 8 * MIB
+
+
 def test_enough_messages_of_a_partition_are_enough(cluster: ClusterView) -> None:
     reader = Reader(cluster, assigned(0), assigned(1), queued_min_messages=10, max_wait_ms=500)
     (records,) = reader.fetch(response(fetched(0, batch(0, 10))))
