@@ -168,10 +168,11 @@ class Group:
 
     def _is_settled(self, first_generation: int) -> bool:
         members = [seat.member for seat in self._seats]
-        generations = {member.generation for member in members}
+        newest = members[0].generation
+        # From the last on, which are the last to be heard: it is asked after nearly every answer.
         return (
-            len(generations) == 1
-            and min(generations) >= first_generation
+            newest >= first_generation
+            and all(member.generation == newest for member in reversed(members))
             and sum(member.partition_count for member in members) == self._partitions
         )
 

@@ -192,10 +192,11 @@ class ConsumerMember:
         request.rebalance_timeout_ms = _REBALANCE_TIMEOUT_MS
         request.subscribed_topic_names = [self._topic]
         request.topic_partitions = []
-        self._beat = _encode(request, _CONSUMER_HEARTBEAT)
-        return self._beat
+        return _encode(request, _CONSUMER_HEARTBEAT)
 
     def beat(self) -> bytes:
+        if not self._beat:
+            self._beat = _encode(self._request(), _CONSUMER_HEARTBEAT)
         return self._beat
 
     def answered(self, frame: bytes) -> bytes | None:
@@ -204,17 +205,17 @@ class ConsumerMember:
         answer: Any = ConsumerGroupHeartbeatResponse.decode(frame, _CONSUMER_HEARTBEAT, _BODY)
         _check(answer.error_code)
         self._epoch = answer.member_epoch
+        self._beat = b""
+        if answer.assignment is None:
+            self._alive = frame
+            return None
+        owned = answer.assignment.topic_partitions
+        self.partition_count = sum(len(each.partitions) for each in owned)
         request = self._request()
-        assignment = answer.assignment
-        self._alive = frame if assignment is None else b""
-        if assignment is not None:
-            owned = assignment.topic_partitions
-            self.partition_count = sum(len(each.partitions) for each in owned)
-            request.topic_partitions = [
-                OwnedTopic(topic_id=each.topic_id, partitions=each.partitions) for each in owned
-            ]
-        self._beat = _encode(request, _CONSUMER_HEARTBEAT)
-        return None if assignment is None else self._beat
+        request.topic_partitions = [
+            OwnedTopic(topic_id=each.topic_id, partitions=each.partitions) for each in owned
+        ]
+        return _encode(request, _CONSUMER_HEARTBEAT)
 
     def leave(self) -> bytes:
         request = self._request()
