@@ -50,7 +50,7 @@ def _share_settings(config: BrokerConfig) -> dict[str, Any]:
     found: dict[str, Any] = {
         f"{limit}share_{name}": config.integer(f"group.share.{limit}{name}".replace("_", "."))
         for limit in ("", "min_", "max_")
-        for name in ("session_timeout_ms", "heartbeat_interval_ms")
+        for name in ("session_timeout_ms", "heartbeat_interval_ms", "assignment_interval_ms")
     }
     found["max_share_group_members"] = config.integer("group.share.max.size")
     return found

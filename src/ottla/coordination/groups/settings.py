@@ -26,6 +26,9 @@ class GroupSettings(NamedTuple):
     min_share_heartbeat_interval_ms: int = 5_000  # group.share.min.heartbeat.interval.ms
     max_share_heartbeat_interval_ms: int = 15_000  # group.share.max.heartbeat.interval.ms
     max_share_group_members: int = 200  # group.share.max.size
+    share_assignment_interval_ms: int = 1_000  # group.share.assignment.interval.ms
+    min_share_assignment_interval_ms: int = 0  # group.share.min.assignment.interval.ms
+    max_share_assignment_interval_ms: int = 15_000  # group.share.max.assignment.interval.ms
     # Consumer groups (KIP-848); the names begin with group.consumer.
     consumer_session_timeout_ms: int = 45_000  # session.timeout.ms
     consumer_min_session_timeout_ms: int = 45_000  # min.session.timeout.ms

@@ -48,6 +48,7 @@ class ShareGroup(Group):
         epoch: raised by every change that asks for another assignment.
         metadata_hash: of the subscribed topics, as they were at that epoch.
         assignment_epoch: of the target assignment.
+        assignment_timestamp_ms: when that was made; 0: there is none.
         target: what each member shall read.
         initializing: topics whose state is not there yet.
         initialized: topics whose partitions may be assigned.
@@ -56,6 +57,7 @@ class ShareGroup(Group):
 
     __slots__ = (
         "assignment_epoch",
+        "assignment_timestamp_ms",
         "deleting",
         "epoch",
         "group_id",
@@ -74,6 +76,7 @@ class ShareGroup(Group):
         self.epoch = 0
         self.metadata_hash = 0
         self.assignment_epoch = 0
+        self.assignment_timestamp_ms = 0
         self.members: dict[str, ShareMember] = {}
         self.target: dict[str, frozenset[TopicPartitionId]] = {}
         self.initializing: dict[UUID, StateTopic] = {}

@@ -51,6 +51,20 @@ def heartbeat_interval_ms(shard: GroupShard, group_id: str) -> int:
     )
 
 
+def assignment_interval_ms(shard: GroupShard, group_id: str) -> int:
+    """How much time passes at least between two assignments of the group."""
+    settings = shard.settings
+    # The one broker key of share groups that can be changed while the broker runs.
+    text = shard.image.config(ResourceType.BROKER, "").get("group.share.assignment.interval.ms")
+    return _configured(
+        shard,
+        group_id,
+        "share.assignment.interval.ms",
+        settings.share_assignment_interval_ms if text is None else int(text),
+        (settings.min_share_assignment_interval_ms, settings.max_share_assignment_interval_ms),
+    )
+
+
 def _configured(
     shard: GroupShard, group_id: str, name: str, default: int, limits: tuple[int, int]
 ) -> int:
@@ -163,7 +177,7 @@ def _stay(
     to_initialize = draft.uninitialized()
     if to_initialize:
         draft.begin_initializing(to_initialize)
-    if draft.group.epoch > draft.group.assignment_epoch:
+    if draft.group.epoch > draft.group.assignment_epoch and _is_assignment_due(shard, draft):
         draft.reassign()
     is_told = request.subscribed_topic_names is not None
     member = _follow_target(draft, request.member_id)
@@ -173,12 +187,30 @@ def _stay(
         error_code=ErrorCode.NONE,
         member_id=request.member_id,
         member_epoch=member.epoch,
-        heartbeat_interval_ms=heartbeat_interval_ms(shard, group.group_id),
+        heartbeat_interval_ms=_next_heartbeat_ms(shard, draft),
     )
     if is_told or member.assigned != known.assigned:
         topics = records.by_topic(member.assigned, AssignedTopic)
         response.assignment = Assignment(topic_partitions=topics)
     return HeartbeatReply(response, to_initialize, draft.group.epoch)
+
+
+def _is_assignment_due(shard: GroupShard, draft: Draft) -> bool:
+    """Whether the last assignment is old enough: members that come one after the other would else
+    cost one each. One that had nothing to give, because no state was there yet, doesn't count."""
+    group = draft.group
+    since_ms = draft.now_ms - group.assignment_timestamp_ms
+    is_recent = 0 <= since_ms < assignment_interval_ms(shard, group.group_id)
+    return not is_recent or not any(group.target.values())
+
+
+def _next_heartbeat_ms(shard: GroupShard, draft: Draft) -> int:
+    """When the member shall come back: sooner than usual while its group waits for an assignment,
+    which is made with somebody's heartbeat."""
+    regular_ms = heartbeat_interval_ms(shard, draft.group.group_id)
+    if draft.group.epoch == draft.group.assignment_epoch:
+        return regular_ms
+    return min(regular_ms, shard.settings.consumer_busy_heartbeat_interval_ms)
 
 
 def _update_member(draft: Draft, known: ShareMember, command: ShareGroupHeartbeat) -> None:

@@ -182,6 +182,7 @@ def _target_epoch(
     value: ShareGroupTargetAssignmentMetadataValue | None,
 ) -> None:
     group.assignment_epoch = 0 if value is None else value.assignment_epoch
+    group.assignment_timestamp_ms = 0 if value is None else value.assignment_timestamp
 
 
 def _target(

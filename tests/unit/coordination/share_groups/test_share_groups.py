@@ -38,8 +38,9 @@ class Desk:
             [*topic("orders", ORDERS, 4), *topic("payments", PAYMENTS, 1)]
         )
         self.replies = []
+        known = GroupSettings(**{"share_assignment_interval_ms": 0, **settings})
         self.runtime = ShardRuntime(
-            lambda: GroupShard(GroupSettings(**settings), lambda: self.image), self.replies.append
+            lambda: GroupShard(known, lambda: self.image), self.replies.append
         )
 
     def ask(self, command):
@@ -322,3 +323,30 @@ def test_members_keep_their_partitions_when_others_come():
     desk.join("b", "orders")
     assert desk.group.target["a"] < before
     assert desk.group.target["a"] == {TopicPartitionId(ORDERS, 0), TopicPartitionId(ORDERS, 1)}
+
+
+def test_members_that_come_one_after_the_other_share_the_next_assignment():
+    desk = Desk(share_assignment_interval_ms=1_000)
+    desk.runtime.now_ms = 1_000_000
+    first = desk.join("a", "orders")
+    assert len(desk.reading()["a"]) == 4, "the first gets its partitions at once"
+    joined = desk.heartbeat("b", 0, ["orders"])
+    assert joined.member_epoch == desk.group.assignment_epoch < desk.group.epoch
+    assert joined.heartbeat_interval_ms == 500, "somebody has to come soon"
+    assert desk.reading()["b"] == []
+    desk.runtime.advance_to(desk.runtime.now_ms + 1_000)
+    desk.heartbeat("b", joined.member_epoch)
+    desk.heartbeat("a", first.member_epoch)
+    assert desk.group.assignment_epoch == desk.group.epoch
+    assert [len(read) for read in desk.reading().values()] == [2, 2]
+
+
+def test_a_group_may_have_an_assignment_interval_of_its_own():
+    desk = Desk(share_assignment_interval_ms=1_000)
+    desk.runtime.now_ms = 1_000_000
+    group = ConfigResource(ResourceType.GROUP, "g")
+    desk.image = desk.image.apply([ConfigChanged(group, {"share.assignment.interval.ms": "0"})])
+    first = desk.join("a", "orders")
+    desk.join("b", "orders")
+    desk.heartbeat("a", first.member_epoch)
+    assert [len(read) for read in desk.reading().values()] == [2, 2]
