@@ -19,6 +19,13 @@ EXTENSIONS = [
         extra_compile_args=["-O3"],
     ),
     Extension(
+        "ottla.broker._native_sending",
+        ["src/ottla/broker/_native_sending.pyx"],
+        depends=["src/ottla/broker/_native_sending.h"],
+        include_dirs=["src/ottla/broker"],
+        extra_compile_args=["-O3"],
+    ),
+    Extension(
         "ottla.client._native_io",
         ["src/ottla/client/_native_io.pyx"],
         depends=["src/ottla/client/_native_io.pxd", "src/ottla/client/_native_io.h"],

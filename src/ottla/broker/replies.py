@@ -12,7 +12,10 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ottla.broker import part_sending
+from ottla.broker.part_sending import COLD, FULL, SENT
 
 if TYPE_CHECKING:
     from ottla.broker.socket_room import SocketRoom
@@ -44,9 +47,6 @@ MAX_JOINED_BYTES = 256 * 1024
 UNSENT_HIGH_BYTES = 1024 * 1024
 UNSENT_LOW_BYTES = 256 * 1024
 _WARMING_PIECE_BYTES = 1024 * 1024
-# What Linux reads from a disk at once: neighbours within it are cached together.
-_READ_AHEAD_BYTES = 128 * 1024
-_PROBE = (bytearray(1),)
 
 
 def contains_file_slice(parts: Parts) -> bool:
@@ -134,60 +134,25 @@ class FileSender:
     def _pump(self) -> bool:
         """Send as much as the socket takes; whether everything has left."""
         assert self._socket is not None
-        parts = self._parts
-        while self._index < len(parts):
-            part = parts[self._index]
-            try:
-                if isinstance(part, bytes):
-                    is_part_sent = self._send_bytes(self._socket, part)
-                else:
-                    is_part_sent = self._send_slice(self._socket, part)
-            except BlockingIOError:
-                self._await_room()
-                return False
-            except OSError as error:
-                if not isinstance(part, bytes) and error.errno in _DISK_ERRORS:
-                    part.failed(error)
-                # Otherwise the peer is gone: the transport reports it as connection_lost.
-                self._transport.abort()
-                return False
-            if not is_part_sent:
-                return False
-            self._index += 1
-            self._done_bytes = 0
-            self._is_warm = False
-        return True
-
-    def _send_bytes(self, connection: socket.socket, part: bytes) -> bool:
-        """Whether all of it has left; if not, the rest waits for room."""
-        # Without MSG_MORE: pages that follow a header in one packet make the kernel split packets,
-        # which doubles what a reply of several slices costs.
-        rest = memoryview(part)[self._done_bytes :] if self._done_bytes else part
-        sent = connection.send(rest)
-        if sent == len(rest):
+        # Headers go without MSG_MORE: pages that follow a header in one packet make the kernel
+        # split packets, which doubles what a reply of several slices costs.
+        self._index, self._done_bytes, outcome = part_sending.active(
+            self._socket.fileno(), self._parts, self._index, self._done_bytes, self._is_warm
+        )
+        self._is_warm = False
+        if outcome == SENT:
             return True
-        self._done_bytes += sent
-        self._await_room()
-        return False
-
-    def _send_slice(self, connection: socket.socket, part: FileSlice) -> bool:
-        """Whether all of it has left; if not, the rest waits for room, or for the disk."""
-        descriptor = part.fileno()
-        if descriptor is None:
-            raise OSError("the slice's file was closed")
-        position = part.position + self._done_bytes
-        left_bytes = part.size_bytes - self._done_bytes
-        if not (self._done_bytes or self._is_warm or _is_cached(descriptor, position, left_bytes)):
-            self._warm_then_continue(part)
+        if outcome == FULL:
+            self._await_room()
             return False
-        sent = os.sendfile(connection.fileno(), descriptor, position, left_bytes)
-        if sent == left_bytes:
-            return True
-        if sent == 0:
-            raise OSError("the slice's file ended early")
-        self._done_bytes += sent
-        # The socket is full: trying again at once would only say so.
-        self._await_room()
+        part = self._parts[self._index]
+        if outcome == COLD:
+            self._warm_then_continue(cast("FileSlice", part))
+            return False
+        if -outcome in _DISK_ERRORS and not isinstance(part, bytes):
+            part.failed(OSError(-outcome, os.strerror(-outcome)))
+        # Otherwise the peer is gone: the transport reports it as connection_lost.
+        self._transport.abort()
         return False
 
     def _await_room(self) -> None:
@@ -243,23 +208,6 @@ def _duplicate_socket(transport: asyncio.Transport) -> socket.socket | None:
     return duplicate
 
 
-def _is_cached(descriptor: int, position: int, size_bytes: int) -> bool:
-    """Whether a slice is in the page cache, so that sending it won't wait for a disk: judged by its
-    last byte, and by its first where the two are far apart."""
-    if _NO_WAIT is None:
-        return True
-    try:
-        os.preadv(descriptor, _PROBE, position + size_bytes - 1, _NO_WAIT)
-        if size_bytes > _READ_AHEAD_BYTES:
-            os.preadv(descriptor, _PROBE, position, _NO_WAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        # The file system does not know RWF_NOWAIT.
-        return True
-    return True
-
-
 def _read_through(part: FileSlice) -> None:
     """Read a slice and keep nothing of it, so that the page cache has it."""
     descriptor = part.fileno()
@@ -269,6 +217,3 @@ def _read_through(part: FileSlice) -> None:
     end = part.position + part.size_bytes
     for position in range(part.position, end, len(piece)):
         os.preadv(descriptor, [piece], position)
-
-
-_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ottla.broker import part_sending
+from ottla.broker.part_sending import COLD, FULL, SENT, send_parts
 from ottla.broker.replies import SENDFILE_BYTES, FileSender
 from ottla.broker.socket_room import SocketRoom
 from ottla.log.health import DirectoryHealth
@@ -20,6 +22,24 @@ from ottla.log.segment import Segment
 from ottla.ports.disk import SystemDisk
 
 FILE_BYTES = 1 << 20
+
+TWINS = {"python": send_parts, "native": part_sending.active}
+
+
+@pytest.fixture(params=TWINS)
+def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Each way of sending parts, while the test runs the one in use."""
+    chosen = TWINS[request.param]
+    if request.param == "native" and chosen is send_parts:
+        pytest.skip("there is only the Python twin here")
+    monkeypatch.setattr(part_sending, "active", chosen)
+    return chosen
+
+
+@pytest.fixture
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python twin, whose calls to the system can be replaced."""
+    monkeypatch.setattr(part_sending, "active", send_parts)
 
 
 class PlainTransport:
@@ -69,6 +89,7 @@ async def received(connection: socket.socket, size_bytes: int, piece_bytes: int)
 
 @pytest.mark.parametrize("send_buffer_bytes", [4096, 100_000])
 @pytest.mark.parametrize("piece_bytes", [5000, 1 << 20])
+@pytest.mark.usefixtures("twin")
 def test_replies_of_several_slices_arrive_in_order(
     segment: Segment, send_buffer_bytes: int, piece_bytes: int
 ) -> None:
@@ -104,6 +125,7 @@ def test_replies_of_several_slices_arrive_in_order(
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("in_python")
 def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
     segment: Segment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +163,7 @@ def test_what_is_not_in_the_page_cache_is_read_in_a_thread(
 @pytest.mark.parametrize(
     ("number", "is_the_disk"), [(errno.EIO, True), (errno.EPIPE, False), (errno.ECONNRESET, False)]
 )
+@pytest.mark.usefixtures("in_python")
 def test_sending_tells_a_failing_disk_from_a_peer_that_is_gone(
     number: int,
     is_the_disk: bool,
@@ -169,3 +192,48 @@ def test_sending_tells_a_failing_disk_from_a_peer_that_is_gone(
     part.release()
     segment.retire()
     assert (health.failure is not None) is is_the_disk
+
+
+def test_sending_says_how_far_it_came(segment: Segment, twin: Any) -> None:
+    ours, theirs = connected(100_000)
+    with ours, theirs:
+        assert twin(ours.fileno(), [], 0, 0, False) == (0, 0, SENT)
+        some = [b"abc", LogSlice(segment, 5, 40_000, 0), b""]
+        assert twin(ours.fileno(), some, 0, 1, False) == (3, 0, SENT)
+        got = bytearray()
+        while len(got) < 40_002:
+            got += theirs.recv(1 << 20)
+        assert got == b"bc" + segment.file.read(40_000, 5)
+        large = [bytes(1 << 24)]
+        index, done_bytes, outcome = twin(ours.fileno(), large, 0, 0, False)
+        assert (index, outcome) == (0, FULL)
+        assert 0 < done_bytes < 1 << 24
+
+
+def test_errors_are_told_where_they_were_met(segment: Segment, twin: Any) -> None:
+    gone = LogSlice(segment, 0, 10, 0)
+    gone.release()
+    beyond = LogSlice(segment, FILE_BYTES, 10, 0)
+    ours, theirs = connected(100_000)
+    with ours, theirs:
+        descriptor = ours.fileno()
+        assert twin(descriptor, [b"a", gone], 0, 0, False) == (1, 0, -errno.EBADF)
+        assert twin(descriptor, [beyond], 0, 0, True) == (0, 0, -errno.ENODATA)
+        ours.shutdown(socket.SHUT_WR)
+        for part in (b"a", LogSlice(segment, 0, 10, 0)):
+            assert twin(descriptor, [part], 0, 0, False) == (0, 0, -errno.EPIPE)
+    beyond.release()
+
+
+def test_a_slice_on_the_disk_alone_is_not_sent(segment: Segment, twin: Any) -> None:
+    descriptor = segment.file.fileno()
+    assert descriptor is not None
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    ours, theirs = connected(100_000)
+    with ours, theirs:
+        part = LogSlice(segment, 0, 200_000, 0)
+        if twin(ours.fileno(), [b"a", part], 0, 0, False) != (1, 0, COLD):
+            pytest.skip("this file system keeps files in memory, or does not tell")
+        assert twin(ours.fileno(), [b"a", part], 1, 0, True)[2] in (SENT, FULL)
+    part.release()
