@@ -2,7 +2,8 @@
 
 Everything lands under ``.cache/peers`` (ignored by git), nothing of it is ever committed:
 
-* ``kafka-<version>/libs``: Apache Kafka's jars, broker and command-line tools, by Maven;
+* ``kafka-<version>/libs``: Apache Kafka's jars, broker and command-line tools, by Maven; with
+  ``--old`` those of the oldest version that the client speaks to, too;
 * ``node/node_modules``: kafkajs, the JavaScript client, and pyright, a type checker, by npm;
 * ``java-classes``: the Java programs of ``tests/conformance/java``, compiled by javac.
 
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).parent.parent
 PEERS = ROOT / ".cache" / "peers"
@@ -36,6 +38,15 @@ JARS = (
     ("org.apache.logging.log4j", "log4j-core", "2.25.1"),
     ("org.apache.logging.log4j", "log4j-1.2-api", "2.25.1"),
 )
+# The oldest broker that the client speaks to. Its own ZooKeeper doesn't run on a JDK of today.
+OLD_KAFKA_VERSION = "2.1.1"
+OLD_KAFKA_LIBS = PEERS / f"kafka-{OLD_KAFKA_VERSION}" / "libs"
+OLD_JARS = (
+    ("org.apache.kafka", "kafka_2.12", OLD_KAFKA_VERSION),
+    ("org.apache.zookeeper", "zookeeper", "3.5.10"),
+    ("org.slf4j", "slf4j-log4j12", "1.7.25"),
+)
+Jars = Sequence[tuple[str, str, str]]
 DOWNLOAD_TIMEOUT_SECONDS = 900
 STAMP = ".complete"
 
@@ -89,12 +100,12 @@ def run(what: str, command: list[str], cwd: pathlib.Path) -> bool:
     return True
 
 
-def pom() -> str:
-    """A Maven project that depends on Kafka and nothing else."""
+def pom(jars: Jars) -> str:
+    """A Maven project that depends on these jars and nothing else."""
     dependencies = "\n".join(
         f"    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
         f"<version>{version}</version></dependency>"
-        for group, artifact, version in JARS
+        for group, artifact, version in jars
     )
     return f"""\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -109,22 +120,22 @@ def pom() -> str:
 """
 
 
-def fetch_kafka() -> None:
+def fetch_kafka(version: str, libs: pathlib.Path, jars: Jars, *, size: str) -> None:
     """Apache Kafka's jars."""
-    project = pom()
+    project = pom(jars)
     fingerprint = fingerprint_of(project.encode())
-    if is_complete(KAFKA_LIBS, fingerprint):
+    if is_complete(libs, fingerprint):
         return
     if tool := missing("java", "mvn"):
         say(f"Apache Kafka: no {tool} here, its tests and benchmarks will be skipped")
         return
-    shutil.rmtree(KAFKA_LIBS, ignore_errors=True)
-    KAFKA_LIBS.mkdir(parents=True)
-    (KAFKA_LIBS.parent / "pom.xml").write_text(project)
-    say(f"Apache Kafka {KAFKA_VERSION}: fetching the jars (about 55 MB)")
-    command = ["mvn", "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={KAFKA_LIBS}"]
-    if run("Apache Kafka", command, KAFKA_LIBS.parent):
-        (KAFKA_LIBS / STAMP).write_text(fingerprint)
+    shutil.rmtree(libs, ignore_errors=True)
+    libs.mkdir(parents=True)
+    (libs.parent / "pom.xml").write_text(project)
+    say(f"Apache Kafka {version}: fetching the jars (about {size})")
+    command = ["mvn", "-B", "-q", "dependency:copy-dependencies", f"-DoutputDirectory={libs}"]
+    if run("Apache Kafka", command, libs.parent):
+        (libs / STAMP).write_text(fingerprint)
 
 
 def compile_java() -> None:
@@ -188,9 +199,11 @@ def check_kcat() -> None:
         say("kcat: not installed (a package of the system, as `apt install kcat`), tests skipped")
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Bring everything up to date."""
-    fetch_kafka()
+    fetch_kafka(KAFKA_VERSION, KAFKA_LIBS, JARS, size="55 MB")
+    if "--old" in arguments:
+        fetch_kafka(OLD_KAFKA_VERSION, OLD_KAFKA_LIBS, OLD_JARS, size="27 MB")
     compile_java()
     fetch_node()
     check_kcat()
@@ -198,4 +211,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

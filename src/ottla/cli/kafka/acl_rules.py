@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from ottla.cli.kafka.failures import ToolFailure, UsageError
+from ottla.cli.kafka.failures import UsageError
 from ottla.cli.kafka.options import Options
 
 RESOURCE_TYPES: Final = {
@@ -20,7 +20,6 @@ OPERATIONS: Final = {
 }  # fmt: skip
 PERMISSIONS: Final = {"ANY": 1, "DENY": 2, "ALLOW": 3}
 CLUSTER_NAME: Final = "kafka-cluster"
-_SPELLED = {"".join(word.capitalize() for word in name.split("_")): name for name in OPERATIONS}
 _SUPPORTED = {
     "TOPIC": (
         "READ", "WRITE", "CREATE", "DESCRIBE", "DELETE", "ALTER", "DESCRIBE_CONFIGS",
@@ -68,20 +67,15 @@ Rules = dict[Resource, set[Entry]]
 
 
 def operation_named(text: str) -> str:
-    """An operation in any spelling; raises ``ToolFailure``."""
-    name = text.strip()
-    found = {spelled.lower(): known for spelled, known in _SPELLED.items()}.get(
-        name.replace("_", "").lower()
-    )
-    if found is None or found == "ANY":
-        raise ToolFailure(f"Unknown operation {text}", f"there are {', '.join(sorted(_SPELLED))}")
-    return found
+    """An operation in any spelling; ``UNKNOWN``, which no resource supports, if there is none."""
+    spelled = {known.replace("_", "").lower(): known for known in OPERATIONS}
+    return spelled.get(text.strip().replace("_", "").lower(), "UNKNOWN")
 
 
 def parse_principal(text: str) -> str:
     """``User:alice``; raises ``ValueError`` for what has no type."""
     kind, colon, name = text.strip().partition(":")
-    if not colon or not kind or not name:
+    if not colon:
         raise ValueError(
             f"expected a string in format principalType:principalName but got {text.strip()}"
         )

@@ -197,7 +197,7 @@ async def _add(cluster: Cluster, wanted: Rules) -> None:
     for resource, asked in wanted.items():
         known = existing.get(resource, set())
         for entry in sorted(asked & known):
-            print(f"Acl {entry} already exists.")
+            print(f"Acl (pattern={resource.shown()}, entry={entry}) already exists.")
         entries = asked - known
         if not entries:
             continue
@@ -223,7 +223,7 @@ def _confirmed(wanted: Rules, *, is_forced: bool) -> Rules:
     """The rules to remove of which somebody says that they shall go."""
     confirmed: Rules = {}
     for resource, entries in wanted.items():
-        shown = resource.shown("ResourcePattern")
+        shown = resource.shown()
         question = (
             f"Are you sure you want to remove ACLs: \n {_shown(entries)} \n from resource filter "
             f"`{shown}`? (y/n)"

@@ -179,8 +179,10 @@ def ask_cluster(
         configuration = configure_admin(
             ({**for_our_client(given), "error_cb": _first_only(timeout_ms)},), {}
         )
-    except (KafkaException, TypeError, ValueError) as failure:
-        raise ToolFailure(str(failure.args[0])) from None
+    except KafkaException as failure:
+        raise ToolFailure(failure.args[0].str()) from None
+    except (TypeError, ValueError) as failure:
+        raise ToolFailure(str(failure)) from None
 
     async def whole() -> Result:
         engine = Engine(configuration, "admin")

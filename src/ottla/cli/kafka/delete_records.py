@@ -17,7 +17,6 @@ from ottla.wire.api.k21_delete_records import (
     PartitionToTrim,
     TopicToTrim,
 )
-from ottla.wire.errors import ErrorCode
 
 OPTIONS = (
     value("bootstrap-server", "host:port", "The brokers to connect to first. Required."),
@@ -65,7 +64,7 @@ async def _delete(cluster: Cluster, offsets: dict[Partition, int]) -> None:
     for partition, offset in offsets.items():
         leader = led.get(partition)
         if leader is None:
-            results[partition] = KafkaFailure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            results[partition] = led.failure(partition)
         else:
             by_leader[leader][partition] = offset
     for answer in await in_order(_ask(cluster, *item) for item in by_leader.items()):

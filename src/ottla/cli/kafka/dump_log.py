@@ -43,7 +43,6 @@ _DECODERS = (
     "offsets-decoder", "transaction-log-decoder", "share-group-state-decoder",
     "cluster-metadata-decoder", "remote-log-metadata-decoder",
 )  # fmt: skip
-_NOT_HERE = ("cluster-metadata-decoder", "remote-log-metadata-decoder")
 
 
 def run(options: Options) -> int:
@@ -81,14 +80,15 @@ def _shows_data(options: Options) -> bool:
 
 
 def _payload(options: Options) -> Payload:
-    for decoder in _NOT_HERE:
-        if options.has(decoder):
-            raise ToolFailure(
-                f"--{decoder} can't be had here",
-                "clusters of Ottla keep their metadata elsewhere; Kafka's own tool reads it",
-            )
     from ottla.cli.kafka import internal_records
-    from ottla.cli.kafka.log_segments import record_payload
+    from ottla.cli.kafka.log_segments import metadata_payload, record_payload
+
+    if options.has("cluster-metadata-decoder"):
+        return metadata_payload
+    if options.has("remote-log-metadata-decoder"):
+        from ottla.cli.kafka.remote_log_text import remote_log_payload
+
+        return remote_log_payload
 
     kinds: dict[str, internal_records.Decoder] = {
         "offsets-decoder": internal_records.decode_group_record,
@@ -111,6 +111,7 @@ def _dump(path: str, show: SegmentDump, options: Options, largest: int) -> list[
         ".index": lambda: dump_offset_index(path, largest, verifies=verifies, checks=checks),
         ".timeindex": lambda: dump_time_index(path, verifies=verifies, checks=checks),
         ".snapshot": lambda: dump_producer_snapshot(path),
+        ".checkpoint": lambda: dump_segment(path, show),
         ".txnindex": lambda: dump_transaction_index(path),
     }
     if suffix in dumps:

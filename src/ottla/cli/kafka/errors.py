@@ -53,7 +53,9 @@ def class_name(code: ErrorCode) -> str:
     """The name of the Java exception for an error code, without its package."""
     if code in _CLASS_NAMES:
         return _CLASS_NAMES[code]
-    return "".join(word.capitalize() for word in code.name.split("_")) + "Exception"
+    name = code.name.replace("_AUTHORIZATION_FAILED", "_AUTHORIZATION")
+    name = name.replace("_AUTHENTICATION_FAILED", "_AUTHENTICATION")
+    return "".join(word.capitalize() for word in name.split("_")) + "Exception"
 
 
 def check(code: int, message: str | None = None) -> None:

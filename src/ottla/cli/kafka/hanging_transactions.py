@@ -35,7 +35,7 @@ async def describe_partitions(
     for topic, index in partitions:
         leader = led.get((topic, index), -1)
         if leader < 0:
-            raise KafkaFailure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise led.failure((topic, index))
         by_broker[leader if broker_id is None else broker_id][topic].append(index)
     requests = {
         broker: DescribeProducersRequest(

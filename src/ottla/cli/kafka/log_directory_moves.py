@@ -76,6 +76,32 @@ async def _try_moves(cluster: Cluster, wanted: Mapping[Replica, str]) -> list[Re
 
 async def describe_moves(cluster: Cluster, wanted: Mapping[Replica, str]) -> bool:
     """Say how far replicas are; returns whether all have arrived."""
+    now, moving = await _places(cluster, wanted)
+    for replica, directory in sorted(wanted.items()):
+        print(_state(replica, directory, now.get(replica), moving.get(replica)))
+    return not any(replica in moving for replica in wanted)
+
+
+async def cancel_moves(cluster: Cluster, wanted: Mapping[Replica, str], timeout_ms: int) -> bool:
+    """Have replicas that are moving into one of these directories stay where they are.
+
+    Returns:
+        Whether there were any.
+    """
+    now, moving = await _places(cluster, wanted)
+    active = {
+        replica: now[replica]
+        for replica, directory in sorted(wanted.items())
+        if replica in now and moving.get(replica) == directory
+    }
+    await start_moves(cluster, active, timeout_ms)
+    return bool(active)
+
+
+async def _places(
+    cluster: Cluster, wanted: Mapping[Replica, str]
+) -> tuple[dict[Replica, str], dict[Replica, str]]:
+    """Where replicas lie, and where they are moving to."""
     brokers = sorted({broker for _, broker in wanted})
     answers = await in_order(
         cluster.ask(DescribeLogDirsRequest(topics=None), broker) for broker in brokers
@@ -90,9 +116,7 @@ async def describe_moves(cluster: Cluster, wanted: Mapping[Replica, str]) -> boo
                 for each in topic.partitions:
                     place = moving if each.is_future_key else now
                     place[(topic.name, each.partition_index), broker] = directory.log_dir
-    for replica, directory in sorted(wanted.items()):
-        print(_state(replica, directory, now.get(replica), moving.get(replica)))
-    return not any(replica in moving for replica in wanted)
+    return now, moving
 
 
 async def log_directories(

@@ -49,10 +49,11 @@ async def _describe(cluster: Cluster, wanted: Collection[int], topics: Collectio
     answers = await in_order(
         cluster.ask(DescribeLogDirsRequest(topics=None), broker) for broker in brokers
     )
+    for answer in answers:
+        check(answer.error_code)
     print(f"Received log directory information from brokers {_ids(brokers)}")
     described = []
     for broker, answer in zip(brokers, answers, strict=True):
-        check(answer.error_code)
         directories = [_directory(each, topics) for each in answer.results]
         described.append({"broker": broker, "logDirs": directories})
     document = {"version": 1, "brokers": described}

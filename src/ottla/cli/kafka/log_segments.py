@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -16,11 +17,13 @@ from ottla.cli.kafka.internal_records import (
     group_value_json,
 )
 from ottla.records.batch import BatchHeader, iter_complete_headers
-from ottla.records.control import decode_control_key, decode_end_transaction_marker
+from ottla.records.control import ControlType, decode_control_key, decode_end_transaction_marker
 from ottla.records.crc import crc32c
 from ottla.records.decode import decode_records
 from ottla.records.errors import RecordsError
 from ottla.records.record import Record
+from ottla.wire.declare import Message
+from ottla.wire.errors import ProtocolError
 
 Payload = Callable[[Record], str]
 """A record's key and value as text."""
@@ -82,6 +85,31 @@ def record_payload(decode: Decoder) -> Payload:
     return show
 
 
+def metadata_payload(record: Record) -> str:
+    """Shows a record of ``__cluster_metadata``."""
+    from ottla.cli.kafka.java_text import java_double
+    from ottla.wire.metadata_records import ClientQuotaRecord, decode_record
+
+    try:
+        version, found = decode_record(record.value or b"")
+    except ProtocolError as error:
+        return f"payload: Error at {record.offset}, skipping. {error}"
+    shown = {
+        "type": upper_snake(type(found).__name__),
+        "version": version,
+        "data": as_json(found, version),
+    }
+    told = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(found, ClientQuotaRecord):
+        told = told.replace(f'"value":{found.value!r}', f'"value":{java_double(found.value)}')
+    return f"payload: {told}"
+
+
+def upper_snake(name: str) -> str:
+    """The name of a record's type as Kafka's enumerations spell it."""
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).upper()
+
+
 def read(path: str) -> bytes | mmap.mmap:
     """A file's bytes without reading those nobody looks at."""
     with open(path, "rb") as file:
@@ -103,7 +131,7 @@ def base_offset(path: str) -> int:
 def dump_segment(path: str, show: SegmentDump) -> list[str]:
     """Print a segment; returns what is wrong with it."""
     name = os.path.basename(path)
-    print(f"Log starting offset: {base_offset(path)}")
+    print(_title(name, path))
     buffer = memoryview(read(path))[: show.most_bytes]
     end, last, gaps = 0, None, []
     try:
@@ -124,6 +152,19 @@ def dump_segment(path: str, show: SegmentDump) -> list[str]:
     if len(buffer) > end and show.most_bytes >= len(buffer) > 0 and show.most_bytes >= 2**31 - 1:
         print(f"Found {len(buffer) - end} invalid bytes at the end of {name}")
     return [f"Non-consecutive offsets in {os.path.abspath(path)}", *gaps] if gaps else []
+
+
+def _title(name: str, path: str) -> str:
+    if not name.endswith(".checkpoint"):
+        return f"Log starting offset: {base_offset(path)}"
+    if name == "bootstrap.checkpoint":
+        return "KRaft bootstrap snapshot"
+    offset, _, epoch = name.removesuffix(".checkpoint").partition("-")
+    if not (offset.isdecimal() and epoch.isdecimal()):
+        raise ToolFailure(
+            f"{name} is no snapshot's name", "they are called as the offset and epoch of their end"
+        )
+    return f"Snapshot end offset: {int(offset)}, epoch: {int(epoch)}"
 
 
 def _bool(flag: bool) -> str:
@@ -178,12 +219,35 @@ def _metadata(record: Record, header: BatchHeader) -> Iterator[str]:
     names = ",".join(name for name, _ in record.headers)
     yield f"sequence: {sequence} headerKeys: [{names}]"
     if header.is_control:
-        try:
-            kind = decode_control_key(record.key).name
+        yield _control(record)
+
+
+def _control(record: Record) -> str:
+    """What a control record says."""
+    from ottla.wire import quorum_records
+
+    shown: dict[ControlType, tuple[str, type[Message]]] = {
+        ControlType.LEADER_CHANGE: ("LeaderChange:", quorum_records.LeaderChangeRecord),
+        ControlType.SNAPSHOT_HEADER: ("SnapshotHeader", quorum_records.SnapshotHeaderRecord),
+        ControlType.SNAPSHOT_FOOTER: ("SnapshotFooter", quorum_records.SnapshotFooterRecord),
+        ControlType.KRAFT_VERSION: ("KRaftVersion", quorum_records.KRaftVersionRecord),
+        ControlType.KRAFT_VOTERS: ("KRaftVoters", quorum_records.VotersRecord),
+    }
+    try:
+        kind = decode_control_key(record.key)
+        if kind in (ControlType.COMMIT, ControlType.ABORT):
             marker = decode_end_transaction_marker(record.key, record.value)
-            yield f"endTxnMarker: {kind} coordinatorEpoch: {marker.coordinator_epoch}"
-        except (RecordsError, ValueError) as error:
-            yield f"controlType: UNKNOWN({error})"
+            return f"endTxnMarker: {kind.name} coordinatorEpoch: {marker.coordinator_epoch}"
+        if kind in shown:
+            name, declared = shown[kind]
+            version = int.from_bytes((record.value or b"")[:2], "big")
+            if version not in declared.VERSIONS:
+                return f"controlType: {kind.name}({kind.value}) of version {version}"
+            value = as_json(declared.decode(record.value or b"", version), version)
+            return f"{name} {json.dumps(value, separators=(',', ':'))}"
+    except (RecordsError, ProtocolError, ValueError) as error:
+        return f"controlType: UNKNOWN({error})"
+    return f"controlType: {kind.name}({kind.value})"
 
 
 def _size(data: bytes | None) -> int:

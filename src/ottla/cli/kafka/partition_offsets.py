@@ -10,6 +10,7 @@ from ottla.cli.kafka.cluster import Cluster, in_order
 from ottla.cli.kafka.errors import KafkaFailure
 from ottla.cli.kafka.topic_queries import metadata
 from ottla.wire.api.k02_list_offsets import ListOffsetsRequest, PartitionToList, TopicToList
+from ottla.wire.api.k03_metadata import DescribedTopic
 from ottla.wire.errors import ErrorCode
 
 Partition = tuple[str, int]
@@ -33,15 +34,34 @@ class FoundOffset(NamedTuple):
     leader_epoch: int
 
 
-async def leaders(cluster: Cluster, topics: Iterable[str]) -> dict[Partition, int]:
-    """The leader of every partition of the topics that exist, -1 where there is none."""
-    answer = await metadata(cluster, sorted(set(topics)))
-    return {
-        (topic.name or "", partition.partition_index): partition.leader_id
-        for topic in answer.topics
-        if topic.error_code == 0
-        for partition in topic.partitions
-    }
+class Leaders(dict[Partition, int]):
+    """The leader of each partition, -1 where there is none, and what is wrong with other topics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failures: dict[str, KafkaFailure] = {}
+
+    def add(self, topic: DescribedTopic) -> None:
+        """Take what metadata says of a topic."""
+        name = topic.name or ""
+        if topic.error_code:
+            self._failures[name] = KafkaFailure(topic.error_code)
+            return
+        for each in topic.partitions:
+            self[name, each.partition_index] = each.leader_id
+
+    def failure(self, partition: Partition) -> KafkaFailure:
+        """Why a partition isn't here."""
+        missing = KafkaFailure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return self._failures.get(partition[0], missing)
+
+
+async def leaders(cluster: Cluster, topics: Iterable[str]) -> Leaders:
+    """The leaders of all partitions of topics."""
+    found = Leaders()
+    for topic in (await metadata(cluster, sorted(set(topics)))).topics:
+        found.add(topic)
+    return found
 
 
 async def list_offsets(
@@ -61,7 +81,7 @@ async def list_offsets(
         for partition, timestamp in rest.items():
             leader = led.get(partition)
             if leader is None:
-                found[partition] = KafkaFailure(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                found[partition] = led.failure(partition)
             elif leader < 0:
                 found[partition] = KafkaFailure(ErrorCode.LEADER_NOT_AVAILABLE)
             else:

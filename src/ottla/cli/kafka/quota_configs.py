@@ -11,6 +11,7 @@ from typing import Any
 from ottla.cli.kafka.cluster import CONTROLLER, Cluster
 from ottla.cli.kafka.config_entities import CLIENTS, DEFAULT, IPS, USERS, Entities
 from ottla.cli.kafka.errors import KafkaFailure, check, class_name
+from ottla.cli.kafka.java_text import java_double
 from ottla.wire.api.k48_describe_client_quotas import (
     DescribeClientQuotasRequest,
     FilterComponent,
@@ -39,20 +40,10 @@ async def describe(cluster: Cluster, found: Entities) -> None:
             for kind in _SHOWN_TYPES
             if kind in entity
         )
-        quotas = ", ".join(f"{key}={_java_double(number)}" for key, number in values.items())
+        quotas = ", ".join(f"{key}={java_double(number)}" for key, number in values.items())
         print(f"Quota configs for {shown} are {quotas}")
     if USERS in found.types and CLIENTS not in found.types and DEFAULT not in found.names:
         await _describe_credentials(cluster, found.names)
-
-
-def _java_double(number: float) -> str:
-    """A number as Java prints it: ``1.0E7`` from ten million on."""
-    if number == 0 or 1e-3 <= abs(number) < 1e7:
-        return repr(float(number))
-    mantissa, _, exponent = f"{number:.17e}".partition("e")
-    digits = repr(float(number)).replace(".", "").replace("-", "").split("e")[0].strip("0") or "0"
-    sign = "-" if mantissa.startswith("-") else ""
-    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{int(exponent)}"
 
 
 async def _quotas(

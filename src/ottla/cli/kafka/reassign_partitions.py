@@ -11,7 +11,12 @@ from ottla.cli.kafka.cluster import CONTROLLER, Cluster, ask_cluster, settings
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.errors import KafkaFailure, check
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
-from ottla.cli.kafka.log_directory_moves import describe_moves, log_directories, start_moves
+from ottla.cli.kafka.log_directory_moves import (
+    cancel_moves,
+    describe_moves,
+    log_directories,
+    start_moves,
+)
 from ottla.cli.kafka.options import Options, flag, long, optional, value
 from ottla.cli.kafka.partition_offsets import Partition
 from ottla.cli.kafka.reassignment_throttles import (
@@ -297,7 +302,8 @@ async def _cancel(cluster: Cluster, options: Options) -> None:
             raise Refused(f"Error cancelling partition reassignment{plural} for:\n{listed}")
         plural = "" if len(active) == 1 else "s"
         print(f"Successfully cancelled partition reassignment{plural} for: {names(active)}")
-    print("None of the specified partition moves are active.", end="")
+    if not await cancel_moves(cluster, plan.directories, options.number("timeout") or 0):
+        print("None of the specified partition moves are active.", end="")
     if not options.has("preserve-throttles"):
         await clear_throttles(cluster, plan.replicas)
 

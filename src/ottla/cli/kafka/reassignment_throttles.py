@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from ottla.cli.kafka.cluster import CONTROLLER, Cluster
+from ottla.cli.kafka.cluster import CONTROLLER, Cluster, Target
 from ottla.cli.kafka.errors import check
 from ottla.cli.kafka.partition_offsets import Partition
 from ottla.cli.kafka.reassignments import throttled_replicas
@@ -76,7 +77,13 @@ def _resource(kind: int, name: str, changes: Mapping[str, str | None]) -> Resour
 
 
 async def _alter(cluster: Cluster, resources: list[ResourceToAlter]) -> None:
-    request = IncrementalAlterConfigsRequest(resources=resources, validate_only=False)
-    answer = await cluster.ask(request, CONTROLLER)
-    for altered in answer.responses:
-        check(altered.error_code, altered.error_message)
+    """Every broker takes its own settings only; those of topics, any of them."""
+    by_target: dict[Target, list[ResourceToAlter]] = defaultdict(list)
+    for each in resources:
+        is_broker = each.resource_type == _BROKER
+        target: Target = int(each.resource_name) if is_broker else CONTROLLER
+        by_target[target].append(each)
+    for whom, own in by_target.items():
+        request = IncrementalAlterConfigsRequest(resources=own, validate_only=False)
+        for altered in (await cluster.ask(request, whom)).responses:
+            check(altered.error_code, altered.error_message)

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ottla.cli.kafka import json_files
+from ottla.cli.kafka.errors import KafkaFailure
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.partition_offsets import Partition
 from ottla.cli.kafka.topic_description import Move
+from ottla.wire.errors import ErrorCode
 
 Assignment = dict[Partition, list[int]]
 VERSION = 1
@@ -148,6 +150,11 @@ def propose(
     proposed: Assignment = {}
     for partitions in by_topic.values():
         factor = len(current[partitions[0]])
+        if not brokers:
+            raise KafkaFailure(
+                ErrorCode.INVALID_REPLICATION_FACTOR,
+                "All brokers are currently fenced, or have all their log directories cordoned.",
+            )
         if factor > len(brokers):
             raise ToolFailure(
                 f"Replication factor: {factor} larger than available brokers: {len(brokers)}."
@@ -204,8 +211,8 @@ def throttled_replicas(
     targets: dict[str, list[str]] = defaultdict(list)
     for (topic, index), replicas in sorted(wanted.items()):
         before = current[topic, index]
-        sources[topic] += [f"{index}:{broker}" for broker in before]
-        targets[topic] += [f"{index}:{broker}" for broker in replicas if broker not in before]
+        sources[topic] += [f"{index}:{broker}" for broker in sorted(before)]
+        targets[topic] += [f"{index}:{broker}" for broker in sorted({*replicas} - {*before})]
     return {topic: (",".join(sources[topic]), ",".join(targets[topic])) for topic in sources}
 
 

@@ -101,9 +101,15 @@ def _check(given: argparse.Namespace) -> None:
                 raise ToolFailure(f"Missing required argument --{name.replace('_', '-')}")
 
 
-def failed(what: str, failure: KafkaFailure) -> ToolFailure:
+_NO_COORDINATOR = (
+    "FindCoordinator request for transactionalId `CoordinatorKey(idValue='{}', type=TRANSACTION)` "
+    "failed due to authorization failure"
+)
+
+
+def failed(what: str, why: str) -> ToolFailure:
     """How a question that was refused is told."""
-    return ToolFailure(f"{what}: {failure.message}. Enable debug logging for additional detail.")
+    return ToolFailure(f"{what}: {why}. Enable debug logging for additional detail.")
 
 
 def print_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -133,7 +139,7 @@ async def _list(cluster: Cluster, given: argparse.Namespace) -> None:
         try:
             check(answer.error_code)
         except KafkaFailure as failure:
-            raise failed("Failed to list transactions", failure) from None
+            raise failed("Failed to list transactions", failure.message) from None
         rows += [
             (each.transactional_id, str(broker), str(each.producer_id), each.transaction_state)
             for each in answer.transaction_states
@@ -162,7 +168,9 @@ async def _describe(cluster: Cluster, given: argparse.Namespace) -> None:
         found = await describe_transaction(cluster, name)
     except KafkaFailure as failure:
         what = f"Failed to describe transaction state of transactional-id `{name}`"
-        raise failed(what, failure) from None
+        if failure.code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            raise failed(what, _NO_COORDINATOR.format(name)) from None
+        raise failed(what, failure.message) from None
     coordinator, _, _ = await coordinator_of(cluster, name, KeyType.TRANSACTION)
     started_ms = found.transaction_start_time_ms
     lasts = str(int(time.time() * 1000) - started_ms) if started_ms >= 0 else "None"
@@ -188,7 +196,13 @@ async def _describe_producers(cluster: Cluster, given: argparse.Namespace) -> No
     except KafkaFailure as failure:
         where = "leader" if given.broker_id is None else f"broker {given.broker_id}"
         what = f"Failed to describe producers for partition {given.topic}-{given.partition}"
-        raise failed(f"{what} on {where}", failure) from None
+        why = failure.message
+        if failure.code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+            why = (
+                f"Failed to fetch metadata for partition {given.topic}-{given.partition} due to "
+                "topic authorization failure"
+            )
+        raise failed(f"{what} on {where}", why) from None
     rows = [
         (
             str(each.producer_id),
@@ -216,7 +230,7 @@ async def _abort(cluster: Cluster, given: argparse.Namespace) -> None:
             [producers] = (await describe_partitions(cluster, [partition])).values()
         except KafkaFailure as failure:
             what = f"Failed to validate producer state for partition {shown}"
-            raise failed(what, failure) from None
+            raise failed(what, failure.message) from None
         opened = [e for e in producers if e.current_txn_start_offset == given.start_offset]
         if not opened:
             raise ToolFailure(
@@ -227,7 +241,7 @@ async def _abort(cluster: Cluster, given: argparse.Namespace) -> None:
     try:
         await abort(cluster, partition, *ids)
     except KafkaFailure as failure:
-        raise failed(f"Failed to abort transaction on partition {shown}", failure) from None
+        raise failed(f"Failed to abort transaction on partition {shown}", failure.message) from None
 
 
 async def _find_hanging(cluster: Cluster, given: argparse.Namespace) -> None:
@@ -276,7 +290,7 @@ async def _force(cluster: Cluster, given: argparse.Namespace) -> None:
         await cluster.pause()
     if answer.error_code:
         failure = KafkaFailure(answer.error_code)
-        raise failed(f"Failed to force terminate transactionalId `{name}`", failure)
+        raise failed(f"Failed to force terminate transactionalId `{name}`", failure.message)
 
 
 _ACTIONS = {

@@ -76,7 +76,9 @@ def set_(connection: Connection, kind: str, name: str, changes: tuple[str, ...])
     async def ask(cluster: Cluster) -> None:
         resource = ResourceToAlter(resource_type=_TYPES[kind], resource_name=name, configs=wanted)
         request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
-        [altered] = (await cluster.ask(request, CONTROLLER)).responses
+        # A broker takes its own settings only.
+        target = int(name) if kind == "broker" and name.isdigit() else CONTROLLER
+        [altered] = (await cluster.ask(request, target)).responses
         check(altered.error_code, altered.error_message)
 
     connection.ask(ask)

@@ -106,8 +106,11 @@ class OffsetLookup:
         for topic in answer.topics:
             for partition in topic.partitions:
                 code = partition.error_code
+                key = topic.name, partition.partition_index
+                if key not in wanted:
+                    continue
                 if code == ErrorCode.NONE:
-                    found[topic.name, partition.partition_index] = partition
+                    found[key] = partition
                 elif not _is_passing(code):
                     raise KafkaException(KafkaError(code))
         return found

@@ -21,6 +21,8 @@ from ottla.wire.declare import Buffer
 # A connection lost after it was idle for so long was most likely closed for that (the broker's
 # connections.max.idle.ms): nothing to alarm anybody with.
 _QUIET_IDLE_MS = 60_000.0
+# Brokers throttle by the seconds of their quota windows; what is longer is not to be believed.
+_MOST_THROTTLE_MS = 60_000
 # Authenticates a new connection; schedules what keeps it authenticated.
 Authenticate = Callable[["Link", Connection, BrokerVersions], Awaitable[None]]
 
@@ -160,7 +162,7 @@ class Link:
         """Send nothing for so long (KIP-219)."""
         if self._runtime.wants_statistics:
             self.throttle_times_ms.add(throttle_time_ms)
-        until_ms = self._runtime.now_ms() + throttle_time_ms
+        until_ms = self._runtime.now_ms() + min(throttle_time_ms, _MOST_THROTTLE_MS)
         if until_ms > self._throttled_until_ms:
             self._throttled_until_ms = until_ms
             self._runtime.call_at(until_ms, self._unthrottled)

@@ -19,7 +19,7 @@ from ottla.client.core.admin.brokers import METADATA_WITHOUT_CREATION, itself, n
 from ottla.client.core.admin.call import Call, Operation, Outcomes, ask_all, ask_one
 from ottla.client.core.admin.checks import flag
 from ottla.client.core.admin.outcomes import operations, outcome, raise_for
-from ottla.client.core.admin.routes import NO_CONTROLLER, any_broker, broker, controller
+from ottla.client.core.admin.routes import NO_CONTROLLER, Request, any_broker, broker, controller
 from ottla.client.core.admin.topics import node, uuid_of
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node
@@ -62,14 +62,17 @@ _SOFTWARE, _ANY_VERSION = "ottla", "0"
 def describe_cluster(
     *, include_authorized_operations: bool = False, timed_out: KafkaError = NO_CONTROLLER
 ) -> Operation[DescribeClusterResult]:
-    """Describe the cluster and its live brokers."""
+    """Describe the cluster and its live brokers; an old broker says nothing of rights."""
     flag(include_authorized_operations, "include_authorized_operations")
+    oldest, newest = _METADATA_WITH_CLUSTER_OPERATIONS
 
-    def request(_: Sequence[None]) -> MetadataRequest:
-        return MetadataRequest(
+    def request(_: Sequence[None]) -> Request:
+        return lambda version: MetadataRequest(
             topics=[],
             allow_auto_topic_creation=False,
-            include_cluster_authorized_operations=include_authorized_operations,
+            include_cluster_authorized_operations=(
+                include_authorized_operations and version >= oldest
+            ),
         )
 
     def read(
@@ -87,13 +90,15 @@ def describe_cluster(
             ),
         )
 
-    at_least, at_most = (
-        _METADATA_WITH_CLUSTER_OPERATIONS
-        if include_authorized_operations
-        else (METADATA_WITHOUT_CREATION, None)
+    call = Call(
+        [None],
+        any_broker(timed_out),
+        request,
+        MetadataResponse,
+        read,
+        at_least=METADATA_WITHOUT_CREATION,
+        at_most=newest if include_authorized_operations else None,
     )
-    call = Call([None], any_broker(timed_out), request, MetadataResponse, read,
-                at_least=at_least, at_most=at_most)  # fmt: skip
     return ask_one(call)
 
 

@@ -25,7 +25,7 @@ from ottla.client.core.admin.call import (
 )
 from ottla.client.core.admin.checks import all_are, flag, refuse_duplicates
 from ottla.client.core.admin.outcomes import error_of, operations, outcome
-from ottla.client.core.admin.routes import TIMED_OUT, Coordinators
+from ottla.client.core.admin.routes import TIMED_OUT, Coordinators, Request
 from ottla.client.enumerations import ConsumerGroupState, ConsumerGroupType
 from ottla.client.errors import KafkaError, KafkaException, describe
 from ottla.client.values import Node, TopicPartition
@@ -74,6 +74,8 @@ _NOT_OF_THE_NEW_PROTOCOL = frozenset(
 )
 # From version 6 on a group that does not exist is an error, not a dead group.
 _LAST_WITH_DEAD_GROUPS = 5
+# The first version of DescribeGroups that tells what one may do with the group.
+_TELLS_RIGHTS_FROM = 3
 
 
 def list_consumer_groups(
@@ -270,9 +272,12 @@ def partitions_of(assignment: DescribedAssignment) -> list[TopicPartition]:
 def _classic(
     group_ids: Iterable[str], route: Coordinators, include_authorized_operations: bool
 ) -> Call[str, ConsumerGroupDescription]:
-    def request(keys: Sequence[str]) -> DescribeGroupsRequest:
-        return DescribeGroupsRequest(
-            groups=list(keys), include_authorized_operations=include_authorized_operations
+    def request(keys: Sequence[str]) -> Request:
+        return lambda version: DescribeGroupsRequest(
+            groups=list(keys),
+            include_authorized_operations=(
+                include_authorized_operations and version >= _TELLS_RIGHTS_FROM
+            ),
         )
 
     def read(
@@ -282,14 +287,12 @@ def _classic(
             error = _classic_error(group)
             yield group.group_id, error or _classic_group(group, route.node(group.group_id))
 
-    at_least = 3 if include_authorized_operations else 0
     return Call(
         group_ids,
         route,
         request,
         DescribeGroupsResponse,
         read,
-        at_least=at_least,
         at_most=_LAST_WITH_DEAD_GROUPS,
     )
 

@@ -24,7 +24,7 @@ from ottla.client.core.admin.call import (
 )
 from ottla.client.core.admin.checks import flag, non_empty_list, refuse_duplicates
 from ottla.client.core.admin.outcomes import error_of, operations, outcome, raise_for
-from ottla.client.core.admin.routes import NO_TRANSPORT, any_broker, controller
+from ottla.client.core.admin.routes import NO_TRANSPORT, Request, any_broker, controller
 from ottla.client.errors import KafkaError
 from ottla.client.values import Node, TopicCollection, TopicPartitionInfo, Uuid
 from ottla.wire.api.k03_metadata import (
@@ -209,7 +209,7 @@ def _topic_to_grow(partitions: Any) -> TopicToGrow:
 def describe_topics(
     topics: TopicCollection, *, include_authorized_operations: bool
 ) -> Operation[Outcomes[str, TopicDescription]]:
-    """Describe topics."""
+    """Describe topics; an old broker says nothing of rights."""
     if not isinstance(topics, TopicCollection):
         raise TypeError("Expected input to be instance of TopicCollection")
     names = topics.topic_names
@@ -223,8 +223,10 @@ def describe_topics(
             raise ValueError(f"Empty topic name at index {number} isn't allowed")
     refuse_duplicates(names, "topics")
 
-    def request(keys: Sequence[str]) -> MetadataRequest:
-        return _metadata_request(keys, include_authorized_operations)
+    def request(keys: Sequence[str]) -> Request:
+        return lambda version: _metadata_request(
+            keys, include_authorized_operations and version >= METADATA_WITH_OPERATIONS
+        )
 
     def read(
         answer: MetadataResponse, _: Sequence[str]
@@ -236,9 +238,7 @@ def describe_topics(
                 outcome(topic.error_code, None, _description(topic, nodes)),
             )
 
-    at_least = (
-        METADATA_WITH_OPERATIONS if include_authorized_operations else METADATA_WITHOUT_CREATION
-    )
+    at_least = METADATA_WITHOUT_CREATION
     return ask_all(Call(names, any_broker(), request, MetadataResponse, read, at_least=at_least))
 
 

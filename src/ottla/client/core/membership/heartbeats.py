@@ -36,6 +36,8 @@ JOINING_EPOCH = 0
 LEAVING_EPOCH = -1
 # A coordinator that wants heartbeats more often than this is not to be believed.
 _MIN_INTERVAL_MS = 10
+# Nor one that wants to hear nothing for longer: it would throw the member out meanwhile.
+_MAX_INTERVAL_MS = 60_000
 
 _ELSEWHERE = frozenset({ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE})
 _PASSING = UNREACHABLE | {KafkaError._DESTROY}
@@ -240,7 +242,8 @@ class HeartbeatMember(Member):
 
     def _on_heartbeat(self, answer: HeartbeatAnswer, now_ms: float) -> None:
         self._succeeded()
-        self._interval_ms = float(max(answer.heartbeat_interval_ms, _MIN_INTERVAL_MS))
+        told_ms = min(answer.heartbeat_interval_ms, _MAX_INTERVAL_MS)
+        self._interval_ms = float(max(told_ms, _MIN_INTERVAL_MS))
         self._heartbeat_due_ms = now_ms + self._interval_ms
         if answer.member_id:
             self._member_id = answer.member_id

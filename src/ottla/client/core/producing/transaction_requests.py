@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ottla.client.core.membership.membership import GroupMetadata
@@ -23,6 +23,9 @@ from ottla.wire.api.k28_txn_offset_commit import (
 )
 from ottla.wire.declare import Message
 
+# The first version of TxnOffsetCommit that says which member commits (KIP-447).
+_KNOWS_MEMBERS = 3
+
 TopicPartitionKey: TypeAlias = tuple[str, int]
 
 
@@ -37,9 +40,12 @@ class GroupOffset(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """A request for the transaction's coordinator, or for that of a group."""
+    """A request for the transaction's coordinator, or for that of a group.
 
-    request: Message
+    It may depend on the version in which it is asked.
+    """
+
+    request: Message | Callable[[int], Message]
     answer: type[Message]
     at_least: int
     at_most: int
@@ -96,7 +102,10 @@ def add_offsets(ids: Ids, group_id: str) -> Ask:
 def commit_offsets(
     ids: Ids, group: GroupMetadata, offsets: Sequence[GroupOffset], *, is_version_2: bool
 ) -> Ask:
-    """Store offsets when the transaction commits."""
+    """Store offsets when the transaction commits.
+
+    A broker older than KIP-447 is not told who the member is, and so fences none.
+    """
     topics: dict[str, list[PartitionToCommit]] = {}
     for topic, partition, offset, leader_epoch, metadata in offsets:
         topics.setdefault(topic, []).append(
@@ -107,19 +116,23 @@ def commit_offsets(
                 committed_metadata=metadata,
             )
         )
-    request = TxnOffsetCommitRequest(
-        transactional_id=ids.transactional_id,
-        group_id=group.group_id,
-        producer_id=ids.identity.producer_id,
-        producer_epoch=ids.identity.epoch,
-        generation_id=group.generation_id,
-        member_id=group.member_id,
-        group_instance_id=group.group_instance_id,
-        topics=[TopicToCommit(name=topic, partitions=parts) for topic, parts in topics.items()],
-    )
-    needs_member = bool(group.member_id) or group.generation_id >= 0
-    at_least = 5 if is_version_2 else 3 if needs_member else 0
-    return Ask(request, TxnOffsetCommitResponse, at_least, 5 if is_version_2 else 4, group.group_id)
+
+    def request(version: int) -> TxnOffsetCommitRequest:
+        message = TxnOffsetCommitRequest(
+            transactional_id=ids.transactional_id,
+            group_id=group.group_id,
+            producer_id=ids.identity.producer_id,
+            producer_epoch=ids.identity.epoch,
+            topics=[TopicToCommit(name=topic, partitions=parts) for topic, parts in topics.items()],
+        )
+        if version >= _KNOWS_MEMBERS:
+            message.generation_id = group.generation_id
+            message.member_id = group.member_id
+            message.group_instance_id = group.group_instance_id
+        return message
+
+    oldest, newest = (5, 5) if is_version_2 else (0, 4)
+    return Ask(request, TxnOffsetCommitResponse, oldest, newest, group.group_id)
 
 
 def end(ids: Ids, *, is_committed: bool, is_version_2: bool) -> Ask:

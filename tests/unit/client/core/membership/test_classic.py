@@ -478,31 +478,17 @@ def test_a_missing_topic_is_told_once(dialogue: Dialogue) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(UNREACHABLE))
-def test_why_the_coordinator_cannot_be_reached_is_no_news_of_the_group(
-    dialogue: Dialogue, code: int
-) -> None:
-    settle(dialogue, EAGER, 0)
-    dialogue.go_on(EAGER.heartbeat_interval_ms)
-    dialogue.asked(HeartbeatResponse)
-    dialogue.answer(KafkaError(code))
-    assert dialogue.heard(Failed) == []
-    dialogue.go_on(100)
-    dialogue.asked(HeartbeatResponse)
-
-
-def test_without_answers_the_session_is_over(dialogue: Dialogue) -> None:
+def test_without_answers_the_session_is_over(dialogue: Dialogue, code: int) -> None:
     settle(dialogue, EAGER, 0)
     beat(dialogue, ErrorCode.NONE)
     heard_ms = dialogue.now_ms
-    dialogue.go_on(EAGER.heartbeat_interval_ms)
-    dialogue.asked(HeartbeatResponse)
-    dialogue.answer(KafkaError(KafkaError._TRANSPORT))
-    assert len(dialogue.heard(CoordinatorUnknown)) == 1
+    beat(dialogue, KafkaError(code))
+    assert (dialogue.heard(Failed), len(dialogue.heard(CoordinatorUnknown))) == ([], 1)
     dialogue.go_on(heard_ms + EAGER.session_timeout_ms - 1 - dialogue.now_ms)
     assert dialogue.heard(Lost) == []
     assert dialogue.core.next_deadline_ms() <= dialogue.now_ms + 1
     dialogue.go_on(1)
-    assert len(dialogue.heard(Lost)) == 1
+    [_] = dialogue.heard(Lost)
     dialogue.apply()
     assert dialogue.asked(JoinGroupResponse).member_id == ""
 

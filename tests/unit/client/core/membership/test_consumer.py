@@ -363,3 +363,16 @@ def test_commits_of_a_fenced_epoch_tell_of_the_loss(dialogue: Dialogue) -> None:
     assert not dialogue.core.is_lost
     dialogue.core.commit_failed(ErrorCode.UNKNOWN_MEMBER_ID, now, dialogue.now_ms)
     assert dialogue.core.is_lost
+
+
+@pytest.mark.parametrize(("told_ms", "believed_ms"), [(2**31 - 1, 60_000), (-5, 10), (0, 10)])
+def test_intervals_that_are_not_to_be_believed(
+    dialogue: Dialogue, told_ms: int, believed_ms: int
+) -> None:
+    settle(dialogue, 0)
+    answer = heard()
+    answer.heartbeat_interval_ms = told_ms
+    beat(dialogue, answer)
+    due_ms = dialogue.core.next_deadline_ms()
+    assert due_ms is not None
+    assert due_ms - dialogue.now_ms == believed_ms

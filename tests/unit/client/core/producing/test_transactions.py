@@ -160,9 +160,12 @@ def test_offsets_are_committed_with_the_transaction(is_version_2: bool, keys: li
     transactions.send_offsets(GROUP, OFFSETS)
     assert coordinator.succeed() == keys
     assert not transactions.has_offsets_to_send
-    request = coordinator.asked[-1].request
+    ask = coordinator.asked[-1]
+    request = ask.request(ask.at_most)
     assert (request.group_id, request.generation_id, request.member_id) == ("g", 3, "member")
-    assert coordinator.asked[-1].at_most == (5 if is_version_2 else 4)
+    assert (ask.at_least, ask.at_most) == ((5, 5) if is_version_2 else (0, 4))
+    # Brokers older than KIP-447 can't be told who it is.
+    assert all(ask.request(version).encode(version) for version in range(ask.at_least, 3))
     transactions.begin_commit()
     transactions.commit()
     assert coordinator.succeed() == [26]
