@@ -47,6 +47,8 @@ from ottla.wire.share_state_records import (
 _COLD_SNAPSHOT_TIMER = "cold snapshots"
 # Kafka has no such limit; a share partition may have 10,000 records in delivery at most.
 _MAX_STATE_BATCHES = 20_000
+# Before any leader was heard of. A leader that has it, too, need not be written down.
+_FIRST_LEADER_EPOCH = 0
 
 
 class ShareStateSettings(NamedTuple):
@@ -166,7 +168,7 @@ class ShareStateShard:
         fresh = ShareState(
             snapshot_epoch=0 if state is None else state.snapshot_epoch + 1,
             state_epoch=command.state_epoch,
-            leader_epoch=UNCHANGED if state is None else state.leader_epoch,
+            leader_epoch=_FIRST_LEADER_EPOCH if state is None else state.leader_epoch,
             start_offset=command.start_offset,
             delivery_complete_count=-1 if command.start_offset < 0 else 0,
             state_batches=(),

@@ -160,6 +160,15 @@ def test_what_is_out_of_date_or_unknown_is_refused(ask, code):
     assert len(coordinator.log) == before
 
 
+def test_the_leader_epoch_is_known_before_there_was_a_leader():
+    coordinator = Coordinator()
+    coordinator.initialize(start_offset=5)
+    assert coordinator.summary().leader_epoch == 0
+    coordinator.read(leader_epoch=7)
+    coordinator.initialize(state_epoch=1, start_offset=9)
+    assert coordinator.restarted().summary().leader_epoch == 7
+
+
 def test_reading_fences_earlier_leaders_even_after_a_restart():
     coordinator = Coordinator()
     coordinator.initialize()
