@@ -53,7 +53,10 @@ class ConsumingGroup:
         """
         names = tuple(names)
         if self.member is None:
-            self.member = GroupMember(self._consuming.engine, self._consuming.configuration, self)
+            engine = self._consuming.engine
+            self.member = GroupMember(
+                engine, self._consuming.configuration, self, entropy=engine.entropy
+            )
             self._look_at_polls()
         self.member.subscribe(names)
         self.subscription = names

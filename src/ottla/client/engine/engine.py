@@ -163,6 +163,11 @@ class Engine:
         """Milliseconds that never go back."""
         return self._runtime.now_ms()
 
+    @property
+    def entropy(self) -> Entropy:
+        """Where ids come from."""
+        return self._runtime.entropy
+
     def randomness(self) -> float:
         """A random number from 0 up to 1, as the cores want it."""
         return self._runtime.randomness()

@@ -60,7 +60,7 @@ class Sharing:
         self._configuration = configuration
         self._application = application
         self._fetcher = ShareFetcher(share_settings(configuration))
-        self._member = GroupMember(engine, configuration, self)
+        self._member = GroupMember(engine, configuration, self, entropy=engine.entropy)
         self._timer: asyncio.TimerHandle | None = None
         self._commits: dict[Acknowledgements, asyncio.Future[Outcome]] = {}
         self._progress = asyncio.Event()
