@@ -113,17 +113,22 @@ def read_partitions(
     """
     results = []
     left_bytes = limits.max_bytes
-    found_any = False
+    at_least_one = True
+    read_committed = limits.read_committed
     for each in wanted:
-        result = PartitionResult(each, read_committed=limits.read_committed)
+        result = PartitionResult(each, read_committed=read_committed)
+        max_bytes = each.max_bytes
         try:
             partition = find_partition(partitions, each)
-            _read(partition, result, min(left_bytes, each.max_bytes), at_least_one=not found_any)
+            _read(
+                partition, result, max_bytes if max_bytes < left_bytes else left_bytes, at_least_one
+            )
         except EXPECTED_ERRORS as error:
             result.error_code = error_code_of(error)
-        if result.size_bytes:
-            found_any = True
-            left_bytes = max(0, left_bytes - result.size_bytes)
+        size_bytes = result.size_bytes
+        if size_bytes:
+            at_least_one = False
+            left_bytes = left_bytes - size_bytes if size_bytes < left_bytes else 0
         results.append(result)
     return results
 
@@ -149,11 +154,14 @@ def find_partition(partitions: Partitions, wanted: WantedPartition) -> Partition
 
 
 def _read(
-    partition: Partition, result: PartitionResult, max_bytes: int, *, at_least_one: bool
+    partition: Partition,
+    result: PartitionResult,
+    max_bytes: int,
+    at_least_one: bool,
 ) -> None:
     wanted = result.wanted
     log = partition.log
-    result.high_watermark = partition.high_watermark
+    result.high_watermark = high_watermark = partition.high_watermark
     result.last_stable_offset = partition.last_stable_offset
     result.log_start_offset = log.log_start_offset
     if wanted.last_fetched_epoch >= 0:
@@ -163,7 +171,7 @@ def _read(
         if epoch < wanted.last_fetched_epoch or end_offset < wanted.fetch_offset:
             result.diverging_epoch = (epoch, end_offset)
             return
-    end_offset = partition.last_stable_offset if result.read_committed else partition.high_watermark
+    end_offset = result.last_stable_offset if result.read_committed else high_watermark
     # Between the high watermark and the log's end nothing is out of range, only not yet visible.
     if end_offset <= wanted.fetch_offset <= log.log_end_offset:
         return
@@ -173,8 +181,8 @@ def _read(
         wanted.fetch_offset, max_bytes, end_offset=end_offset, at_least_one_batch=at_least_one
     )
     result.records = records
-    result.size_bytes = records.size_bytes
-    if result.read_committed and records.size_bytes:
+    result.size_bytes = size_bytes = records.size_bytes
+    if size_bytes and result.read_committed:
         result.aborted_transactions = log.aborted_transactions(records, end_offset)
 
 

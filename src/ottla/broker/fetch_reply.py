@@ -80,19 +80,18 @@ class FetchReplies:
             else:
                 topics[topic_key] = [result]
         parts: list[bytes | FileSlice] = []
+        size_bytes = 0
         run = [self._start(session_id), self._length(len(topics))]
         for topic_key, of_topic in topics.items():
             run += (self._topic(topic_key), self._length(len(of_topic)))
-            self._add_partitions(parts, run, of_topic)
+            size_bytes += self._add_partitions(parts, run, of_topic)
             run.append(self._tags)
         run.append(self._tags)
         rest = b"".join(run)
-        if not parts:
-            return EncodedParts([rest], len(rest))
-        if rest:
+        if rest or not parts:
             parts.append(rest)
-        sizes = [len(part) if isinstance(part, bytes) else part.size_bytes for part in parts]
-        return EncodedParts(parts, sum(sizes))
+            size_bytes += len(rest)
+        return EncodedParts(parts, size_bytes)
 
     def _start(self, session_id: int) -> bytes:
         if self._version < _FIRST_VERSION_WITH_SESSIONS:
@@ -111,13 +110,17 @@ class FetchReplies:
         parts: list[bytes | FileSlice],
         run: list[bytes],
         results: Sequence[PartitionResult],
-    ) -> None:
-        """Bytes go to ``run``, which is joined and becomes a part before each slice."""
+    ) -> int:
+        """Bytes go to ``run``, which is joined and becomes a part before each slice.
+
+        Returns the size of the parts added.
+        """
         pack, after_facts, tags = self._pack_facts, self._after_facts, self._tags
         length = self._length
+        size_bytes = 0
         for result in results:
             # First of all: reading may fail, which is a fact about the partition.
-            records = result.content()
+            records = result.records if result.is_slice else result.content()
             facts = pack(
                 result.wanted.key[1],
                 result.error_code,
@@ -128,9 +131,14 @@ class FetchReplies:
             if isinstance(records, bytes):
                 run += (facts, after_facts, length(len(records)), records, tags)
                 continue
-            run += (facts, after_facts, length(records.size_bytes))
-            parts += (b"".join(run), records)
+            assert records is not None
+            slice_bytes = records.size_bytes
+            run += (facts, after_facts, length(slice_bytes))
+            before = b"".join(run)
+            parts += (before, records)
+            size_bytes += len(before) + slice_bytes
             run[:] = (tags,)
+        return size_bytes
 
 
 def _pack_without_log_start(
