@@ -30,7 +30,7 @@ def milliseconds(timeout: Any) -> float:
 
 
 def topic_names(topics: Any) -> list[str]:
-    """The names that ``subscribe`` is given.
+    """The names that ``subscribe`` is given, in order.
 
     Raises:
         TypeError: it is no list.
@@ -41,7 +41,7 @@ def topic_names(topics: Any) -> list[str]:
     names = [str(each) for each in topics]
     if "" in names or len(set(names)) < len(names):
         raise ValueError(f"Failed to subscribe: {KafkaError(KafkaError._INVALID_ARG).str()}")
-    return names
+    return sorted(names)
 
 
 def message(given: Any) -> Message[Any, Any]:

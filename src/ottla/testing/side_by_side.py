@@ -45,6 +45,7 @@ _LIST_OFFSETS_VERSION = 7
 _MILLISECONDS = re.compile(r"\b\d+ ?ms\b")
 _INSTANCE = re.compile(r"\b[\w.-]+#(producer|consumer)-\d+")
 _PRODUCER_ID = re.compile(r"PID\{Id:\d+")
+_THREAD_ID = re.compile(r"\(id: \d+\)")
 _RECENT_MS = 3_600_000
 _names = itertools.count(1)
 
@@ -138,6 +139,40 @@ class Run:
     def at_the_end(self, close: Callable[[], object]) -> None:
         """Have something closed when the run ends, before what was opened earlier."""
         self._to_close.append(close)
+
+    def share_consumer(
+        self, settings: Mapping[str, Any] | None = None, *, group: str | None = None
+    ) -> Any:
+        """A ShareConsumer on the broker, closed when the run ends.
+
+        Its group is its own unless one is named, and begins where topics begin.
+        """
+        group = group or self.name("group")
+        entry = self.admin.ConfigEntry(
+            "share.auto.offset.reset",
+            "earliest",
+            incremental_operation=self.admin.AlterConfigOpType.SET,
+        )
+        kind = self.admin.ResourceType.GROUP
+        resource = self.admin.ConfigResource(kind, group, incremental_configs=[entry])
+        admin = self.admin_client()  # confluent_kafka's takes its futures along when it goes
+        [altered] = admin.incremental_alter_configs([resource]).values()
+        altered.result(_PATIENCE_SECONDS)
+        made = self.kafka.ShareConsumer(self._settings({**(settings or {}), "group.id": group}))
+        self._to_close.append(made.close)
+        return made
+
+    def shared(self, consumer: Any, label: str = "poll") -> list[Any]:
+        """Poll a share consumer until it returns something, and note that."""
+        found: list[Any] = []
+
+        def polled() -> bool:
+            found.extend(self.quietly(label, consumer.poll, 0.2) or ())
+            return bool(found)
+
+        eventually(polled, timeout_seconds=_PATIENCE_SECONDS, what="a shared message")
+        self.note(label, found)
+        return found
 
     def admin_client(self, settings: Mapping[str, Any] | None = None) -> Any:
         """An AdminClient on the broker."""
@@ -265,6 +300,7 @@ class Run:
             text = text.replace(name, placeholder)
         text = _INSTANCE.sub("<instance>", text)
         text = _PRODUCER_ID.sub("PID{Id:<id>", text)
+        text = _THREAD_ID.sub("(id: ?)", text)
         return _MILLISECONDS.sub("?ms", text)
 
     def describe(self, value: Any) -> Any:
@@ -396,8 +432,13 @@ def _described_message(run: Run, message: Any) -> dict[str, Any]:
         "timestamp": (kind, "now" if is_recent else timestamp_ms),
         "latency": None if message.latency() is None else "a time",
         "leader epoch": message.leader_epoch(),
+        "delivery count": message.delivery_count(),
         "error": run.describe(message.error()),
     }
+
+
+def _described_messages(run: Run, messages: Any) -> list[Any]:
+    return [run.describe(message) for message in messages]
 
 
 def _named(_: Run, client: Any) -> str:
@@ -412,8 +453,10 @@ _DESCRIBED_BY: Mapping[str, Callable[[Run, Any], Any]] = {
     "KafkaError": _described_error,
     "TopicPartition": _described_partition,
     "Message": _described_message,
+    "Messages": _described_messages,
     "Uuid": _described_uuid,
     "Producer": _named,
     "Consumer": _named,
+    "ShareConsumer": _named,
     "AdminClient": _named,
 }

@@ -130,9 +130,9 @@ def test_small_values(run: Run) -> None:
 NAMES = (
     "AcknowledgeType", "ConcurrentModificationException", "Consumer", "ConsumerGroupState",
     "ConsumerGroupTopicPartitions", "ConsumerGroupType", "ElectionType", "IllegalStateException",
-    "IsolationLevel", "KafkaError", "KafkaException", "Message", "Node", "OFFSET_BEGINNING",
-    "OFFSET_END", "OFFSET_INVALID", "OFFSET_STORED", "Producer", "TIMESTAMP_CREATE_TIME",
-    "TIMESTAMP_LOG_APPEND_TIME", "TIMESTAMP_NOT_AVAILABLE", "ThrottleEvent", "TopicCollection",
+    "IsolationLevel", "KafkaError", "KafkaException", "Message", "Messages", "Node",
+    "OFFSET_BEGINNING", "OFFSET_END", "OFFSET_INVALID", "OFFSET_STORED", "Producer",
+    "ShareConsumer", "TIMESTAMP_CREATE_TIME", "TIMESTAMP_LOG_APPEND_TIME", "TIMESTAMP_NOT_AVAILABLE", "ThrottleEvent", "TopicCollection",
     "TopicPartition", "TopicPartitionInfo", "Uuid", "consistent", "fnv1a", "libversion", "murmur2",
     "version",
 )  # fmt: skip
@@ -165,6 +165,11 @@ METHODS = {
         "incremental_unassign", "list_topics", "memberid", "offsets_for_times", "pause", "poll",
         "position", "resume", "seek", "set_sasl_credentials", "store_offsets", "subscribe",
         "unassign", "unsubscribe", "__enter__", "__exit__",
+    ),
+    "ShareConsumer": (
+        "acknowledge", "acknowledge_offset", "close", "commit_async", "commit_sync", "poll",
+        "set_acknowledgement_commit_callback", "set_sasl_credentials", "subscribe",
+        "subscription", "unsubscribe", "__enter__", "__exit__",
     ),
     "Message": (
         "delivery_count", "deserialized_key", "deserialized_value", "error", "headers", "key",

@@ -77,7 +77,8 @@ class SharingInbox:
         if error.fatal():
             self._fatal_error = error
         else:
-            self._errors.append(error)
+            # The membership goes on trying, and so may the application.
+            self._errors.append(KafkaError(error.code(), error.str(), retriable=True))
         self._notify()
 
     # The application's side: polling
