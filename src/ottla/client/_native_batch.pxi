@@ -316,6 +316,8 @@ cdef uint32_t _crc_of(const uint8_t* data, Py_ssize_t size_bytes) except? 0:
         return ottla_crc32c(0, data, size_bytes)
     with nogil:
         crc = ottla_crc32c(0, data, size_bytes)
+        want_gil()
+    have_gil()
     return crc
 
 
