@@ -129,6 +129,7 @@ def test_explicit_acknowledgement(run: Run) -> None:
     consumer.acknowledge(messages[5], kinds.REJECT)
     consumer.acknowledge_offset(topic, 0, 6, kinds.RELEASE)
     consumer.acknowledge(messages[7], kinds.RELEASE)
+    committed(run, "the rest", consumer)
     run.shared(consumer, "what was released")
     run.call("unsubscribe", consumer.unsubscribe)
     run.call("still", consumer.acknowledge_offset, topic, 0, 6)
