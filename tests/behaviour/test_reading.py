@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import pathlib
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import ottla
 from ottla import KafkaError, TopicPartition
 from ottla.aio import Consumer as AsyncConsumer
+from ottla.records.batch import HEADER_SIZE_BYTES, iter_headers
 from ottla.testing import Broker
 
 NewTopic = Callable[..., str]
@@ -24,9 +26,14 @@ _RECORDS = 200
 _STEPS = 100
 
 
-def fill(bootstrap: str, topic: str, partitions: int, records: int) -> None:
+def fill(bootstrap: str, topic: str, partitions: int, records: int, codec: str = "none") -> None:
     """Records whose values are their offsets, in several batches."""
-    settings = {"bootstrap.servers": bootstrap, "linger.ms": 0, "batch.num.messages": 50}
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "linger.ms": 0,
+        "batch.num.messages": 50,
+        "compression.type": codec,
+    }
     with ottla.Producer(settings) as producer:
         for offset in range(records):
             for partition in range(partitions):
@@ -211,39 +218,62 @@ def test_arrow_tables(topic: str, settings: dict[str, Any]) -> None:
     assert all(row["value"] == b"%d" % row["offset"] for row in rows)
 
 
-def test_damaged_records_are_told_of_and_not_skipped(tmp_path: pathlib.Path) -> None:
+@pytest.fixture
+def damaged(tmp_path: pathlib.Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Damages the second batch of 300 records on the disk; settings for who reads them."""
     with Broker(tmp_path) as broker:
-        bootstrap = broker.bootstrap_servers
-        fill(bootstrap, "t", 1, 100)
-        broker.stop()
-        (log,) = tmp_path.rglob("t-0/*.log")
-        data = bytearray(log.read_bytes())
-        # The value of offset 60, whose batch begins at 50.
-        place = data.index(b"\x0460\x00")
-        data[place + 1 : place + 3] = b"xx"
-        broker.start()
-        log.write_bytes(data)
-        settings = {
-            "bootstrap.servers": broker.bootstrap_servers,
-            "group.id": "g",
-            "check.crcs": True,
-            "fetch.error.backoff.ms": 50,
-        }
-        with ottla.Consumer(settings) as consumer:
-            consumer.assign([TopicPartition("t", 0, 0)])
-            messages = consumer.consume(52, 10)
-            told = [m.error().code() for m in messages if m.error() is not None]
-            offsets = [m.offset() for m in messages if m.error() is None]
-            # Told with every try, since an application that ignores it would wait in silence.
-            assert set(told) == {KafkaError._BAD_MSG}
-            assert offsets == list(range(len(offsets)))
-            assert len(told) == 52 - len(offsets) > 0
-            past = len(offsets) + 50
-            consumer.seek(TopicPartition("t", 0, past))
-            if past < 100:
-                message = consumer.poll(10)
-                assert message is not None
-                assert message.offset() == past
+
+        def damage(codec: str) -> dict[str, Any]:
+            fill(broker.bootstrap_servers, "t", 1, 300, codec)
+            broker.stop()
+            (log,) = tmp_path.rglob("t-0/*.log")
+            data = bytearray(log.read_bytes())
+            first, second = (header for _, header in itertools.islice(iter_headers(data), 2))
+            middle = first.size_bytes + HEADER_SIZE_BYTES + 10
+            data[middle : middle + 3] = b"\xffxx"
+            broker.start()
+            log.write_bytes(data)
+            return {
+                "bootstrap.servers": broker.bootstrap_servers,
+                "group.id": "g",
+                "fetch.error.backoff.ms": 50,
+                "begin": second.base_offset,
+                "end": second.next_offset,
+            }
+
+        yield damage
+
+
+def test_a_batch_with_a_wrong_checksum_is_told_of_and_skipped(
+    damaged: Callable[..., dict[str, Any]],
+) -> None:
+    settings = damaged("none")
+    begin, end = settings.pop("begin"), settings.pop("end")
+    with ottla.Consumer({**settings, "check.crcs": True}) as consumer:
+        consumer.assign([TopicPartition("t", 0, 0)])
+        messages = consumer.consume(300 - (end - begin) + 1, 10)
+    told = [(m.error().code(), m.offset()) for m in messages if m.error() is not None]
+    assert told == [(KafkaError._BAD_MSG, begin)]
+    offsets = [m.offset() for m in messages if m.error() is None]
+    assert offsets == [*range(begin), *range(end, 300)]
+
+
+def test_records_that_cannot_be_decompressed_are_told_of_and_not_skipped(
+    damaged: Callable[..., dict[str, Any]],
+) -> None:
+    settings = damaged("zstd")
+    begin, end = settings.pop("begin"), settings.pop("end")
+    with ottla.Consumer(settings) as consumer:
+        consumer.assign([TopicPartition("t", 0, 0)])
+        messages = consumer.consume(begin + 3, 10)
+        assert [m.offset() for m in messages[:begin]] == list(range(begin))
+        # Told with every try, since an application that ignores it would wait in silence.
+        told = [(m.error().code(), m.offset()) for m in messages[begin:]]
+        assert told == [(KafkaError._BAD_MSG, begin)] * 3
+        consumer.seek(TopicPartition("t", 0, end))
+        message = consumer.poll(10)
+        assert message is not None
+        assert message.offset() == end
 
 
 def test_what_was_fetched_before_a_fork_is_the_parents(

@@ -80,6 +80,8 @@ cdef class MessageCursor:
     cdef readonly int64_t end_offset
     cdef readonly int32_t end_epoch
     cdef readonly int64_t record_count
+    cdef readonly int64_t damaged_offset
+    cdef readonly int64_t resume_offset
     cdef readonly object error
     cdef readonly int64_t buffered_bytes
     cdef Py_buffer _view
@@ -113,6 +115,7 @@ cdef class MessageCursor:
         self.position = position
         self.consumed = NO_OFFSET
         self.consumed_epoch = -1
+        self.damaged_offset = self.resume_offset = -1
         self._skipped_to = position
         self._is_read_committed = is_read_committed
         self._max_decompressed_bytes = max_decompressed_bytes
@@ -259,7 +262,8 @@ cdef class MessageCursor:
         return 0
 
     cdef int _fail(self, object error) except -1:
-        self.error = error
+        # With its traceback it would keep what was unpacked until it was too much.
+        self.error = error.with_traceback(None)
         self._is_scanned = True
         return 0
 
@@ -279,12 +283,27 @@ cdef class MessageCursor:
         self.end_offset = survey.end_offset
         self.end_epoch = survey.end_epoch
         self.record_count = survey.record_count
+        if survey.fault == BAD_CRC:
+            self._survey_damage(data + survey.end, self._view.len - survey.end)
         if survey.fault != SOUND:
             try:
                 _raise_fault(data + survey.end, self._view.len - survey.end, &survey)
             except RecordsError as error:
-                self.error = error
+                self.error = error.with_traceback(None)
         return 0
+
+    cdef void _survey_damage(self, const uint8_t* start, Py_ssize_t available) noexcept:
+        cdef Header header
+        cdef Py_ssize_t batch_bytes
+        cdef int64_t following
+        _load_header(start, &header)
+        batch_bytes = <Py_ssize_t>header.batch_length_bytes + _LENGTH_OVERHEAD_BYTES
+        self.damaged_offset = header.base_offset
+        self.resume_offset = header.base_offset + header.last_offset_delta + 1
+        if available - batch_bytes >= 8:
+            following = <int64_t>_load64(start + batch_bytes)
+            if following > header.base_offset:
+                self.resume_offset = following
 
     cdef int _scan_batch(self) except -1:
         cdef const uint8_t* start = <const uint8_t*>self._view.buf + self._scanned_bytes

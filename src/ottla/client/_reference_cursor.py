@@ -71,6 +71,10 @@ class MessageCursor:
         """How many records the batches say they hold, roughly: some may be left out."""
         self.error: RecordsError | None = None
         """Why the cursor ends before its bytes do."""
+        self.damaged_offset = -1
+        """Where the batch with a wrong checksum begins, which is the ``error``; -1 without one."""
+        self.resume_offset = -1
+        """Where the next batch begins, or as far as the damaged one says that it goes."""
         self.buffered_bytes = len(buffer)
         """What the cursor holds: the bytes fetched and those decompressed."""
         self._buffer = memoryview(buffer)
@@ -83,7 +87,7 @@ class MessageCursor:
         try:
             self._survey(check_crcs)
         except RecordsError as error:
-            self.error = error
+            self.error = error.with_traceback(None)
         self._messages = self._read()
 
     def prepare(self, most_bytes: int) -> None:
@@ -134,7 +138,7 @@ class MessageCursor:
             size_bytes = header.size_bytes
             if header.next_offset > self.end_offset:
                 if check_crcs:
-                    _check_crc(header, self._buffer[start + _CRC_FROM : start + size_bytes])
+                    self._check_crc(header, start)
                 self.end_offset = header.next_offset
                 self.end_epoch = header.partition_leader_epoch
                 if not header.is_control:
@@ -144,6 +148,18 @@ class MessageCursor:
                     )
             self._headers.append(header)
             start += size_bytes
+
+    def _check_crc(self, header: BatchHeader, start: int) -> None:
+        end = start + header.size_bytes
+        computed = crc32c(self._buffer[start + _CRC_FROM : end])
+        if computed != header.crc:
+            self.damaged_offset = header.base_offset
+            self.resume_offset = header.next_offset
+            if len(self._buffer) - end >= 8:
+                following = int.from_bytes(self._buffer[end : end + 8], "big", signed=True)
+                if following > header.base_offset:
+                    self.resume_offset = following
+            raise CorruptBatch(f"CRC-32C is {computed:#010x}, the batch says {header.crc:#010x}")
 
     def _header_at(self, start: int) -> BatchHeader | None:
         """The header of the batch that begins there, None when there is no whole one."""
@@ -172,7 +188,7 @@ class MessageCursor:
                         yield self._message(header, record)
                 self.position = max(self.position, header.next_offset)
         except RecordsError as error:
-            self.error = error
+            self.error = error.with_traceback(None)
 
     def _records(self, header: BatchHeader) -> list[Record]:
         if header.next_offset <= self.position or self._is_skipped(header):
@@ -218,9 +234,3 @@ class MessageCursor:
             timestamp=(kind, record.timestamp_ms),
             leader_epoch=header.partition_leader_epoch,
         )
-
-
-def _check_crc(header: BatchHeader, checked: memoryview) -> None:
-    computed = crc32c(checked)
-    if computed != header.crc:
-        raise CorruptBatch(f"CRC-32C is {computed:#010x}, the batch says {header.crc:#010x}")

@@ -14,6 +14,7 @@ from ottla.client.core.consuming.missing import MissingPartitions
 from ottla.client.core.consuming.partition import (
     EARLIEST_TIMESTAMP,
     LATEST_TIMESTAMP,
+    NO_POSITION,
     AssignedPartition,
     Key,
     PartitionError,
@@ -30,7 +31,6 @@ from ottla.client.engine.consuming_statistics import ConsumingStatistics
 from ottla.client.engine.engine import Engine
 from ottla.client.engine.farewells import unless_unreachable
 from ottla.client.errors import KafkaError, KafkaException, describe
-from ottla.client.values import OFFSET_INVALID
 
 
 class Application(Protocol):
@@ -159,7 +159,7 @@ class Consuming:
         stores_offsets = self.configuration.enable_auto_offset_store
         for start in starts:
             partition = AssignedPartition(start, stores_offsets=stores_offsets)
-            partition.committed_offset = self.offsets.committed.get(partition.key, OFFSET_INVALID)
+            partition.committed = self.offsets.committed.get(partition.key, NO_POSITION)
             if partition.key not in self.assignment:
                 self.engine.want(partition.topic)
             self.assignment[partition.key] = partition
@@ -171,6 +171,9 @@ class Consuming:
         self.offsets.commit_dropped(partitions)
         for partition in partitions:
             del self.assignment[partition.key]
+            if partition.committed is NO_POSITION:
+                # Perhaps the topic was made anew: what was committed to the old one is not for it.
+                self.offsets.committed.pop(partition.key, None)
             self.engine.release(partition.topic)
             self._missing.forget(partition)
         self.wake()
@@ -253,7 +256,7 @@ class Consuming:
 
     def damaged(self, records: FetchedRecords) -> None:
         """The application found records that can't be decompressed or read."""
-        if not records.is_void:
+        if records.version == records.partition.version:
             self.fetches.damaged(records)
             self.wake()
 
@@ -292,7 +295,11 @@ class Consuming:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline_ms = self.positions.next_deadline_ms(now_ms)
+        deadlines_ms = (
+            self.positions.next_deadline_ms(now_ms),
+            self.fetches.fetcher.next_deadline_ms(now_ms),
+        )
+        deadline_ms = min((each for each in deadlines_ms if each is not None), default=None)
         if deadline_ms is not None:
             self._timer = self.engine.call_at(deadline_ms, self.wake)
 

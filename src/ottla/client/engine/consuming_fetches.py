@@ -96,12 +96,12 @@ class Fetches:
     def _take_over(self, plan: FetchPlan, answer: memoryview | KafkaError) -> list[Delivered]:
         broker_id = plan.broker_id
         if isinstance(answer, KafkaError):
-            self.fetcher.failed(broker_id)
+            self.fetcher.failed(broker_id, self._engine.now_ms(), has_answered=False)
             return []
         try:
             response = FetchResponse.decode(answer, plan.version)
         except (Malformed, Truncated) as error:
-            self.fetcher.failed(broker_id)
+            self.fetcher.failed(broker_id, self._engine.now_ms(), has_answered=True)
             text = f"Broker {broker_id} answered Fetch with what can't be read: {error}"
             self._engine.report(KafkaError(KafkaError._BAD_MSG, text))
             return []

@@ -58,7 +58,7 @@ class ConsumingOffsets:
         configuration = consuming.configuration
         self._configuration = configuration
         self._coordinator = Coordinator(KeyType.GROUP, configuration.group_id or "")
-        self.committed: dict[Key, int] = {}
+        self.committed: dict[Key, Stored] = {}
         # Commits go out one after another: one that is tried again must not undo a later one.
         self._turn = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
@@ -163,14 +163,14 @@ class ConsumingOffsets:
         code = codes.get(key, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         error = None if code == ErrorCode.NONE else KafkaError(code)
         if error is None:
-            self._remember(key, stored.offset)
+            self._remember(key, stored)
         return Outcome(stored.offset, error, stored.leader_epoch, stored.metadata)
 
-    def _remember(self, key: Key, offset: int) -> None:
-        self.committed[key] = offset
+    def _remember(self, key: Key, stored: Stored) -> None:
+        self.committed[key] = stored
         partition = self._consuming.assignment.get(key)
         if partition is not None:
-            partition.committed_offset = offset
+            partition.committed = stored
 
     # In the background
 
@@ -256,7 +256,9 @@ class ConsumingOffsets:
         self._reported_code = 0
         for key, outcome in found.items():
             if outcome.error is None and outcome.offset >= 0:
-                self._remember(key, outcome.offset)
+                self._remember(key, Stored(outcome.offset, outcome.leader_epoch))
+            elif outcome.error is None:
+                self.committed.pop(key, None)
         return found
 
     async def _look_up(

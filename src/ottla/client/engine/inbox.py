@@ -189,7 +189,9 @@ class Inbox:
             if records.cursor.error is not None and (
                 records.cursor.position < records.cursor.end_offset
             ):
-                # What could not be read is fetched again; the engine tells why.
+                # What could not be read is fetched again; the engine tells why. What comes after it
+                # is void from now on, not only when the engine has heard of it.
+                records.partition.broken_version = records.version
                 self._call_engine(self.consuming.damaged, records)
         self._release(records)
 
@@ -214,7 +216,7 @@ class Inbox:
         while self._delivered:
             delivered = self._delivered.popleft()
             if isinstance(delivered, PartitionError):
-                if delivered.version == delivered.partition.version:
+                if delivered.partition.is_current(delivered.version):
                     return _error_message(delivered)
             elif delivered.is_void:
                 self._release(delivered)

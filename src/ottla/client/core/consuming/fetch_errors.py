@@ -35,6 +35,39 @@ LEADER_UNKNOWN = frozenset(
 _FIRST_RETRY_MS = 20.0
 
 
+class BrokerRests:
+    """Brokers whose answers were no use are left alone for a while: each time twice as long, at
+    most ``fetch.error.backoff.ms``."""
+
+    __slots__ = ("_backoff_ms", "_failures", "_until_ms")
+
+    def __init__(self, backoff_ms: int) -> None:
+        self._backoff_ms = backoff_ms
+        self._failures: dict[int, int] = {}
+        self._until_ms: dict[int, float] = {}
+
+    def failed(self, broker_id: int, now_ms: float, *, is_first_free: bool = False) -> None:
+        """An answer said that the request can't be answered, or made no sense."""
+        failures = self._failures.get(broker_id, 0)
+        self._failures[broker_id] = failures + 1
+        if failures or not is_first_free:
+            wait_ms = min(_FIRST_RETRY_MS * 2**failures, self._backoff_ms)
+            self._until_ms[broker_id] = now_ms + wait_ms
+
+    def succeeded(self, broker_id: int) -> None:
+        """The next failure counts as the first."""
+        self._failures.pop(broker_id, None)
+        self._until_ms.pop(broker_id, None)
+
+    def is_resting(self, broker_id: int, now_ms: float) -> bool:
+        """Whether not to ask it now."""
+        return now_ms < self._until_ms.get(broker_id, 0.0)
+
+    def next_deadline_ms(self, now_ms: float) -> float | None:
+        """When one of them may be asked again."""
+        return min((each for each in self._until_ms.values() if each > now_ms), default=None)
+
+
 class FetchErrors:
     """Decides it, and how long to wait for the next try (``fetch.error.backoff.ms``)."""
 

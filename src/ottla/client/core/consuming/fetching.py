@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ottla.client.backend import active
 from ottla.client.core.cluster import Broker, ClusterView
 from ottla.client.core.consuming.budget import Budget, Portion
-from ottla.client.core.consuming.fetch_errors import FetchErrors, Resolution
+from ottla.client.core.consuming.fetch_errors import BrokerRests, FetchErrors, Resolution
 from ottla.client.core.consuming.partition import (
     NO_REPLICA,
     AssignedPartition,
@@ -95,7 +95,7 @@ class FetchedRecords:
     @property
     def is_void(self) -> bool:
         """Whether the position was set since, or the partition taken away."""
-        return self.version != self.partition.version
+        return not self.partition.is_current(self.version)
 
 
 Delivered = FetchedRecords | PartitionError
@@ -115,6 +115,7 @@ class Fetcher:
         self._asking: dict[int, FetchPlan] = {}
         self._portions: dict[int, Portion] = {}
         self._errors = FetchErrors(settings.error_backoff_ms)
+        self._rests = BrokerRests(settings.error_backoff_ms)
         self._turn = 0
         self.is_crowded = False
         """Whether something was not fetched at the last plan because enough of it is there."""
@@ -144,7 +145,7 @@ class Fetcher:
         by_broker = self._fetchable(partitions, cluster, now_ms)
         plans = []
         for broker_id, group in by_broker.items():
-            if broker_id in self._asking:
+            if broker_id in self._asking or self._rests.is_resting(broker_id, now_ms):
                 continue
             has_ids = all(cluster.topics[p.topic].topic_id != ZERO_UUID for p in group)
             version = newest_version(broker_id, None if has_ids else TOPIC_ID_VERSION - 1)
@@ -277,8 +278,15 @@ class Fetcher:
 
     # Answers
 
-    def failed(self, broker_id: int) -> None:
-        """The request to this broker got no answer: the session may have moved on without us."""
+    def next_deadline_ms(self, now_ms: float) -> float | None:
+        """When a broker that is left alone may be asked again."""
+        return self._rests.next_deadline_ms(now_ms)
+
+    def failed(self, broker_id: int, now_ms: float, *, has_answered: bool) -> None:
+        """The request to this broker got no answer, or none that can be read: the session may have
+        moved on without us."""
+        if has_answered:
+            self._rests.failed(broker_id, now_ms)
         plan = self._asking.pop(broker_id)
         self.budget.release_reserved(plan.reserved_bytes)
         self._sessions[broker_id].failed()
@@ -312,18 +320,18 @@ class Fetcher:
         self.budget.release_reserved(plan.reserved_bytes)
         session = self._sessions[broker_id]
         if response.error_code != ErrorCode.NONE:
-            if response.error_code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND:
-                session.reset()
-            else:
-                session.failed()
-                self.needs_metadata |= response.error_code in _STALE_TOPIC_IDS
+            self._refused(broker_id, session, response.error_code, now_ms)
             return []
+        self._rests.succeeded(broker_id)
         session.answered(response.session_id)
         self._portions[broker_id].answered(plan.reserved_bytes, size_bytes, now_ms - plan.asked_ms)
         self._turn += 1
         frame = Frame(size_bytes)
         delivered: list[Delivered] = []
         for partition, fetched in self._of_this_version(plan, response):
+            if fetched.error_code and not self._is_read_from(partition, broker_id, cluster):
+                # It does not lead any more: what it lacks, others have.
+                continue
             delivered += self._take(partition, fetched, frame, broker_id, now_ms)
         if response.node_endpoints:
             self._learn_leaders(plan, response, cluster)
@@ -335,18 +343,39 @@ class Fetcher:
                     delivered += self._end_of_partition(partition, broker_id)
         return delivered
 
+    def _refused(
+        self, broker_id: int, session: FetchSession, error_code: int, now_ms: float
+    ) -> None:
+        if error_code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND:
+            session.reset()
+        else:
+            session.failed()
+            self.needs_metadata |= error_code in _STALE_TOPIC_IDS
+        is_of_session = error_code in _SESSION_ENDED
+        self._rests.failed(broker_id, now_ms, is_first_free=is_of_session)
+
+    def _is_read_from(
+        self, partition: AssignedPartition, broker_id: int, cluster: ClusterView
+    ) -> bool:
+        leader = cluster.leader(*partition.key)
+        is_led = leader is None or leader.broker_id == broker_id
+        return is_led or partition.preferred_replica == broker_id
+
     def _of_this_version(
         self, plan: FetchPlan, response: FetchResponse
     ) -> Iterator[tuple[AssignedPartition, FetchedPartition]]:
-        """The partitions of an answer that were asked for, and not been set elsewhere since."""
+        """The partitions of an answer that were asked for, and whose position is what it was."""
         for topic in response.responses:
             name = topic.topic or plan.topics.get(topic.topic_id)
             if name is None:
                 continue
             for fetched in topic.partitions:
                 asked = plan.versions.get((name, fetched.partition_index))
-                if asked is not None and asked[0].version == asked[1]:
-                    yield asked[0], fetched
+                if asked is None:
+                    continue
+                partition, version = asked
+                if partition.version == version and partition.stage is Stage.FETCHED:
+                    yield partition, fetched
 
     def _take(
         self,
@@ -400,10 +429,26 @@ class Fetcher:
         if cursor.record_count or cursor.end_offset > partition.position.offset:
             yield self._keep(partition, cursor, frame, len(records))
         if cursor.error is not None:
-            # Not skipped: what is damaged on its way may come whole the next time.
-            partition.failed(now_ms, self._settings.error_backoff_ms)
-            error = KafkaError(KafkaError._BAD_MSG, f"Fetched records are damaged: {cursor.error}")
-            yield PartitionError(partition, partition.version, error, partition.fetch_offset)
+            yield from self._take_damage(partition, cursor, now_ms)
+
+    def _take_damage(
+        self, partition: AssignedPartition, cursor: Cursor, now_ms: float
+    ) -> Iterator[PartitionError]:
+        """Tell of records that can't be read. A batch whose checksum is wrong is skipped, as
+        librdkafka means to do with ``check.crcs``; but what was damaged on its way comes whole the
+        second time."""
+        partition.failed(now_ms, self._settings.error_backoff_ms)
+        offset = partition.fetch_offset
+        has_wrong_checksum = cursor.damaged_offset >= 0
+        if has_wrong_checksum and partition.damaged_offset != cursor.damaged_offset:
+            partition.damaged_offset = cursor.damaged_offset
+            return
+        # The batch itself says how far it goes, and may be wrong there too.
+        if has_wrong_checksum and offset < cursor.resume_offset <= partition.high_watermark:
+            partition.fetch_offset = cursor.resume_offset
+            partition.succeeded()
+        error = KafkaError(KafkaError._BAD_MSG, f"Fetched records are damaged: {cursor.error}")
+        yield PartitionError(partition, partition.version, error, offset)
 
     def _keep(
         self, partition: AssignedPartition, cursor: Cursor, frame: Frame, size_bytes: int
@@ -487,6 +532,9 @@ class Fetcher:
         return requests
 
 
+_SESSION_ENDED = frozenset(
+    {ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH}
+)
 _STALE_TOPIC_IDS = frozenset(
     {
         ErrorCode.UNKNOWN_TOPIC_ID,

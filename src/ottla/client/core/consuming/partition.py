@@ -51,6 +51,8 @@ class Cursor(Protocol):
     end_epoch: int
     record_count: int
     buffered_bytes: int
+    damaged_offset: int
+    resume_offset: int
     error: RecordsError | None
 
     def prepare(self, most_bytes: int, /) -> None: ...
@@ -86,9 +88,9 @@ class AssignedPartition:
     """
 
     __slots__ = (
-        "_position", "_resume", "_stored", "_stores_offsets", "backoff_until_ms",
-        "committed_offset", "cursor", "eof_offset", "failures", "fetch_epoch", "fetch_offset",
-        "fetched_turn", "high_watermark", "is_asking", "is_paused", "is_revoked",
+        "_position", "_resume", "_stored", "_stores_offsets", "backoff_until_ms", "broken_version",
+        "committed", "cursor", "damaged_offset", "eof_offset", "failures", "fetch_epoch",
+        "fetch_offset", "fetched_turn", "high_watermark", "is_asking", "is_paused", "is_revoked",
         "last_stable_offset", "leader_epoch", "list_timestamp", "log_start_offset", "number",
         "preferred_replica", "preferred_until_ms", "queued_messages", "received_bytes",
         "received_messages", "reported_error", "reset_reason", "stage", "start_offset", "topic",
@@ -126,7 +128,13 @@ class AssignedPartition:
         self.reset_reason: KafkaError | None = None
         self.cursor: Cursor | None = None
         """What the application is reading at the moment."""
-        self.committed_offset = OFFSET_INVALID
+        self.committed = NO_POSITION
+        """What was committed or looked up last."""
+        self.damaged_offset = OFFSET_INVALID
+        """Where a batch began whose checksum was wrong when it was last fetched."""
+        self.broken_version = -1
+        """The version of which the application met records that it could not read: it hands out
+        nothing more of it. Set by its thread; the engine sets the position, and a new version."""
         self._stores_offsets = stores_offsets
         self._stored: Stored | None = None
         self._begin(start.offset, start.leader_epoch)
@@ -205,6 +213,10 @@ class AssignedPartition:
         """Fetch again."""
         self.is_paused = False
 
+    def is_current(self, version: int) -> bool:
+        """Whether what was fetched under a version of the position may be handed out."""
+        return version == self.version and version != self.broken_version
+
     def _forget_fetched(self) -> None:
         self.version += 1
         self.eof_offset = OFFSET_INVALID
@@ -237,7 +249,26 @@ class AssignedPartition:
     def uncommitted(self) -> Stored | None:
         """What is stored and not committed yet."""
         stored = self.stored
-        return stored if stored is not None and stored.offset > self.committed_offset else None
+        return stored if stored is not None and _is_later(stored, self.committed) else None
+
+    @property
+    def committed_offset(self) -> int:
+        """The offset of what was committed or looked up last, ``OFFSET_INVALID`` without any."""
+        return self.committed.offset
+
+    def cut(self, end_offset: int, leader_epoch: int) -> None:
+        """The log was cut there: what was read and stored beyond is not in it any more."""
+        self.settle()
+        if self._stored is not None and self._stored.offset > end_offset:
+            self._stored = Stored(end_offset, leader_epoch)
+        self._position = NO_POSITION
+
+    def forget_offsets(self) -> None:
+        """It is another log under the same name: nothing that was read of the old one counts."""
+        self.settle()
+        self._position = NO_POSITION
+        self._stored = None
+        self.committed = NO_POSITION
 
     def settle(self) -> None:
         """The application has done with the cursor, or is stopped from going on with it."""
@@ -269,6 +300,13 @@ class AssignedPartition:
     def is_ready(self, now_ms: float) -> bool:
         """Whether something may be asked about it now."""
         return not self.is_asking and now_ms >= self.backoff_until_ms
+
+
+def _is_later(stored: Stored, committed: Stored) -> bool:
+    """Whether to commit it. In a log that was cut, a lower offset of a later epoch is later."""
+    if stored.leader_epoch >= 0 and committed.leader_epoch not in (NO_EPOCH, stored.leader_epoch):
+        return stored.leader_epoch > committed.leader_epoch
+    return stored.offset > committed.offset
 
 
 class PartitionError(NamedTuple):

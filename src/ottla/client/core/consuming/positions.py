@@ -11,13 +11,14 @@ from ottla.client.core.consuming.partition import (
     EARLIEST_TIMESTAMP,
     LATEST_TIMESTAMP,
     NO_EPOCH,
+    NO_POSITION,
     AssignedPartition,
     Key,
     PartitionError,
     Stage,
+    Stored,
 )
 from ottla.client.errors import KafkaError
-from ottla.client.values import OFFSET_INVALID
 from ottla.wire.api.k02_list_offsets import (
     ListedPartition,
     ListOffsetsRequest,
@@ -141,7 +142,7 @@ class Positions:
         if is_other:
             self.has_voided = True
             partition.leader_epoch = NO_EPOCH
-            partition.committed_offset = OFFSET_INVALID
+            partition.forget_offsets()
             partition.refetch()
             text = f"{partition.topic} was deleted and made anew"
             partition.reset(KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE, text))
@@ -183,8 +184,9 @@ class Positions:
         """The group's committed offset was answered; negative if there is none."""
         if offset >= 0:
             partition.found(offset, leader_epoch)
-            partition.committed_offset = offset
+            partition.committed = Stored(offset, leader_epoch)
         else:
+            partition.committed = NO_POSITION
             no_offset = KafkaError(KafkaError._NO_OFFSET)
             partition.reset(
                 KafkaError(
@@ -295,12 +297,13 @@ class Positions:
             f"{partition.topic} [{partition.number}]: the leader's log ends the epoch "
             f"{partition.fetch_epoch} at {answer.end_offset}, before {partition.fetch_offset}",
         )
+        self.has_voided = True
+        if answer.end_offset >= 0:
+            partition.cut(answer.end_offset, answer.leader_epoch)
         if self._policy == "error" or answer.end_offset < 0:
-            self.has_voided = True
             partition.refetch()
             partition.reset(reason)
             return
-        self.has_voided = True
         # What was fetched beyond the common part is not in the log any more: nothing that was not
         # handed out may be.
         partition.begin_at(answer.end_offset, answer.leader_epoch)

@@ -133,7 +133,9 @@ class ClassicMembership(Member):
     def commit_failed(self, error_code: int, sent_as: GroupMetadata, now_ms: float) -> None:
         """OffsetCommit was refused; see the port."""
         if error_code == ErrorCode.FENCED_INSTANCE_ID:
-            self._fenced()
+            # Who joined again since under another id has itself fenced who sent it.
+            if sent_as.member_id == self._member_id:
+                self._fenced()
         elif sent_as != self.metadata or self._generation == NO_GENERATION:
             return
         elif error_code == ErrorCode.UNKNOWN_MEMBER_ID:

@@ -323,9 +323,9 @@ def test_the_application_hears_that_it_may_not_read(cluster: ClusterView) -> Non
 
 
 def test_damaged_records_are_told_of_and_not_skipped(cluster: ClusterView) -> None:
-    reader = Reader(cluster, assigned(0), checks_crcs=True)
+    reader = Reader(cluster, assigned(0))
     damaged = bytearray(batch(0, 2) + batch(2, 2) + batch(4, 2))
-    damaged[len(batch(0, 2)) + 30] ^= 1
+    damaged[len(batch(0, 2)) + 23] ^= 0x80
     delivered = reader.fetch(response(fetched(0, bytes(damaged))))
     assert offsets(delivered) == [(0, [0, 1])]
     assert errors(delivered) == [(0, KafkaError._BAD_MSG, 2)]
@@ -341,7 +341,7 @@ def test_a_preferred_replica_is_read_from_until_it_fails(cluster: ClusterView) -
     reader.answer(response(fetched(0, preferred_read_replica=2)))
     (plan,) = reader.plan()
     assert (plan.broker_id, asked(plan)) == (2, {0: 0})
-    reader.fetcher.failed(2)
+    reader.fetcher.failed(2, 0.0, has_answered=False)
     (plan,) = reader.plan()
     assert plan.broker_id == 1
     assert reader.fetcher.needs_metadata
@@ -372,7 +372,7 @@ def test_partitions_that_waited_longer_go_first(cluster: ClusterView) -> None:
     reader = Reader(cluster, assigned(0), assigned(1))
     reader.fetch(response(fetched(0, batch(0, 1))))
     reader.plan()
-    reader.fetcher.failed(1)
+    reader.fetcher.failed(1, 0.0, has_answered=False)
     # Without a session all are told, in the order in which they are to get room.
     (plan,) = reader.plan()
     assert list(asked(plan)) == [1, 0]

@@ -100,7 +100,7 @@ def test_only_what_is_beyond_the_committed_offset_is_uncommitted() -> None:
     assert partition.uncommitted is None
     read_up_to(partition, 4)
     assert partition.uncommitted == Stored(4, 2)
-    partition.committed_offset = 4
+    partition.committed = Stored(4, 2)
     assert partition.uncommitted is None
 
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from ottla.client.core.cluster import ClusterView
-from ottla.client.core.consuming.partition import AssignedPartition, Stage, Start
+from ottla.client.core.consuming.partition import AssignedPartition, Stage, Start, Stored
 from ottla.client.core.consuming.positions import Plan, Positions, ResetPolicy
 from ottla.client.errors import KafkaError
 from ottla.client.values import OFFSET_BEGINNING, OFFSET_INVALID
@@ -181,7 +181,7 @@ def test_without_a_leader_metadata_are_needed() -> None:
 def test_a_topic_made_anew_is_begun_anew(cluster: ClusterView) -> None:
     core, partition = positions(), assigned(0)
     core.plan([partition], cluster, 0)
-    partition.fetch_offset, partition.committed_offset = 50, 40
+    partition.fetch_offset, partition.committed = 50, Stored(40)
     cluster.update(metadata([2, 1, 2], epoch=0, topic_id=uuid.UUID(int=8)))
     ((leader, (_, request)),) = core.plan([partition], cluster, 0).listed.items()
     assert (leader, request.topics[0].partitions[0].timestamp) == (2, -2)
