@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import AcknowledgeType, Message, Producer, ShareConsumer
@@ -19,7 +22,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from ottla import ShareConsumer as OurShareConsumer
 from ottla.testing.apache_kafka import PEERS_DIRECTORY, ApacheKafka, java_command, run_tool
+from ottla.testing.kafka_tools import run_ours
 from ottla.testing.process import BrokerProcess
 
 # Locks and sessions are to run out, and members to hear of changes, within a second or so.
@@ -84,14 +89,14 @@ def test_java(scenario: str, outcomes: dict[str, str | None]) -> None:
 
 
 class Group:
-    """A topic with one partition, and a share group that reads it from its start."""
+    """A topic, and a share group that reads it from its start."""
 
-    def __init__(self, bootstrap: str, **configs: str) -> None:
+    def __init__(self, bootstrap: str, partitions: int = 1, **configs: str) -> None:
         self.bootstrap = bootstrap
         suffix = uuid.uuid4().hex[:8]
         self.topic, self.name = f"shared-{suffix}", f"sharing-{suffix}"
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
-        [created] = self.admin.create_topics([NewTopic(self.topic, 1, 1)]).values()
+        [created] = self.admin.create_topics([NewTopic(self.topic, partitions, 1)]).values()
         created.result(20)
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
@@ -107,8 +112,9 @@ class Group:
             producer.produce(self.topic, value)
         assert producer.flush(20) == 0
 
-    def consumer(self, mode: str = "implicit") -> ShareConsumer:
-        consumer = ShareConsumer(
+    def consumer(self, mode: str = "implicit", kind: Any = ShareConsumer) -> Any:
+        """A member, of confluent_kafka's kind unless told otherwise."""
+        consumer = kind(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": self.name,
@@ -119,7 +125,7 @@ class Group:
         return consumer
 
 
-def poll(consumer: ShareConsumer, count: int) -> list[Message]:
+def poll(consumer: Any, count: int) -> list[Any]:
     """What comes, until there is so much."""
     got: list[Message] = []
     for _ in range(100):
@@ -130,7 +136,7 @@ def poll(consumer: ShareConsumer, count: int) -> list[Message]:
     return got
 
 
-def values(messages: list[Message]) -> list[str]:
+def values(messages: list[Any]) -> list[str]:
     return [each.value().decode() for each in messages]
 
 
@@ -182,10 +188,10 @@ def test_what_was_acknowledged_is_not_delivered_after_a_crash(
 
 DYING_MEMBER = """
 import sys
-from confluent_kafka import ShareConsumer
+from {library} import ShareConsumer
 bootstrap, group, topic = sys.argv[1:]
-mode = {"share.acknowledgement.mode": "explicit"}
-consumer = ShareConsumer({"bootstrap.servers": bootstrap, "group.id": group, **mode})
+mode = {{"share.acknowledgement.mode": "explicit"}}
+consumer = ShareConsumer({{"bootstrap.servers": bootstrap, "group.id": group, **mode}})
 consumer.subscribe([topic])
 while not consumer.poll(0.2):
     pass
@@ -194,12 +200,13 @@ sys.stdin.read()
 """
 
 
-def test_the_records_of_a_consumer_that_dies_go_to_others(sharing: Target) -> None:
+@pytest.mark.parametrize("library", ["confluent_kafka", "ottla"])
+def test_the_records_of_a_consumer_that_dies_go_to_others(sharing: Target, library: str) -> None:
     group = Group(sharing.bootstrap_servers)
     group.produce("a", "b")
     arguments = [sharing.bootstrap_servers, group.name, group.topic]
     with subprocess.Popen(
-        [sys.executable, "-c", DYING_MEMBER, *arguments],
+        [sys.executable, "-c", DYING_MEMBER.format(library=library), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -209,8 +216,108 @@ def test_the_records_of_a_consumer_that_dies_go_to_others(sharing: Target) -> No
         assert member.stdout.readline() == "held\n"
         member.kill()
     # Long before its locks run out, which takes 30 s.
-    with group.consumer() as consumer:
-        assert values(poll(consumer, 2)) == ["a", "b"]
+    other = OurShareConsumer if library == "confluent_kafka" else ShareConsumer
+    with group.consumer(kind=other) as consumer:
+        again = poll(consumer, 2)
+        assert [(each.value(), each.delivery_count()) for each in again] == [(b"a", 2), (b"b", 2)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(OurShareConsumer, ShareConsumer), (ShareConsumer, OurShareConsumer)]
+)
+def test_what_one_library_gives_back_the_other_gets(
+    sharing: Target, first: Any, second: Any
+) -> None:
+    group = Group(sharing.bootstrap_servers)
+    group.produce("accepted", "released", "rejected")
+
+    def seen(message: Any) -> tuple[str, int]:
+        return message.value().decode(), message.delivery_count()
+
+    with group.consumer("explicit", first) as consumer:
+        for message, kind in zip(poll(consumer, 3), AcknowledgeType, strict=False):
+            consumer.acknowledge(message, kind)
+        assert list(consumer.commit_sync().values()) == [None]
+        assert [seen(each) for each in poll(consumer, 1)] == [("released", 2)]
+        # What it still holds goes back when it is closed.
+    with group.consumer("implicit", second) as consumer:
+        assert [seen(each) for each in poll(consumer, 1)] == [("released", 3)]
+        assert list(consumer.commit_sync().values()) == [None]
+    group.produce("new")
+    with group.consumer("implicit", first) as consumer:
+        assert [seen(each) for each in poll(consumer, 1)] == [("new", 1)]
+
+
+def drain(consumer: Any, got: list[str], stop: threading.Event) -> None:
+    """Take what comes, a while after everything was produced."""
+    with consumer:
+        while not stop.is_set():
+            for message in consumer.poll(0.2):
+                assert message.error() is None, message.error()
+                got.append(message.value().decode())
+
+
+@pytest.mark.jvm
+@pytest.mark.timeout(180)
+def test_members_of_three_libraries_share_the_records_of_a_topic(sharing: Target) -> None:
+    group = Group(sharing.bootstrap_servers, partitions=2)
+    kinds = {"ours": OurShareConsumer, "confluent": ShareConsumer}
+    got: dict[str, list[str]] = {name: [] for name in (*kinds, "java")}
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=drain, args=(group.consumer(kind=kind), got[name], stop))
+        for name, kind in kinds.items()
+    ]
+    command = java_command(
+        "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
+        [
+            *("--bootstrap-server", group.bootstrap, "--topic", group.topic),
+            *("--group", group.name, "--timeout-ms", "5000"),
+        ],
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as java:
+        assert java.stdout is not None
+        lines = java.stdout
+        threads.append(
+            threading.Thread(
+                target=lambda: got["java"].extend(line.decode().strip() for line in lines)
+            )
+        )
+        for thread in threads:
+            thread.start()
+        sent = 0
+        deadline = time.monotonic() + 90
+        while min(map(len, got.values())) == 0 or sum(map(len, got.values())) < sent:
+            assert time.monotonic() < deadline, {name: len(each) for name, each in got.items()}
+            if min(map(len, got.values())) == 0:
+                group.produce(*(str(number) for number in range(sent, sent + 10)))
+                sent += 10
+            stop.wait(0.1)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    everything = [value for each in got.values() for value in each]
+    assert sorted(everything, key=int) == [str(number) for number in range(sent)]
+
+
+def test_our_tool_takes_part(sharing: Target) -> None:
+    group = Group(sharing.bootstrap_servers)
+    group.produce("accepted", "not a number", "1234")
+    words = ["--bootstrap-server", group.bootstrap, "--topic", group.topic, "--group", group.name]
+
+    def tool(*more: str) -> tuple[str, str]:
+        outcome = run_ours("kafka-console-share-consumer", [*words, *more])
+        assert outcome.status == 0, outcome.stderr
+        return outcome.stdout, outcome.stderr
+
+    counted = ["--formatter-property", "print.delivery=true"]
+    assert tool("--max-messages", "1")[0] == "accepted\n"
+    assert tool("--max-messages", "1", "--release", *counted)[0] == "Delivery:2\tnot a number\n"
+    numbers = ["--value-deserializer", "IntegerDeserializer", "--reject-message-on-error"]
+    shown, told = tool("--max-messages", "2", *numbers)
+    assert shown == "825373492\n"
+    assert "rejected a record: Size of data received by IntegerDeserializer is not 4" in told
+    assert tool("--timeout-ms", "500")[0] == ""
 
 
 @pytest.mark.jvm
