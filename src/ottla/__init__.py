@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ottla.client.sync.deserializing_consumer import (
         DeserializingConsumer as DeserializingConsumer,
     )
-    from ottla.client.sync.deserializing_consumer import (
-        DeserializingConsumer as DeserializingConsumer,
+    from ottla.client.sync.deserializing_share_consumer import (
+        DeserializingShareConsumer as DeserializingShareConsumer,
     )
     from ottla.client.sync.producer import Producer as Producer
     from ottla.client.sync.serializing_producer import SerializingProducer as SerializingProducer
@@ -70,7 +70,7 @@ _NAMES_BY_MODULE = {
     "ottla.client.sync.producer": ("Producer",),
     "ottla.client.sync.serializing_producer": ("SerializingProducer",),
     "ottla.client.sync.consumer": ("Consumer",),
-    "ottla.client.sync.deserializing_consumer": ("DeserializingConsumer",),
+    "ottla.client.sync.deserializing_share_consumer": ("DeserializingShareConsumer",),
     "ottla.client.sync.share_consumer": ("ShareConsumer",),
     "ottla.client.sync.deserializing_consumer": ("DeserializingConsumer",),
     "ottla.client.values": (

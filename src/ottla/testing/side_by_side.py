@@ -141,9 +141,13 @@ class Run:
         self._to_close.append(close)
 
     def share_consumer(
-        self, settings: Mapping[str, Any] | None = None, *, group: str | None = None
+        self,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        group: str | None = None,
+        kind: str = "ShareConsumer",
     ) -> Any:
-        """A ShareConsumer on the broker, closed when the run ends.
+        """A ShareConsumer (or another ``kind`` of it) on the broker, closed when the run ends.
 
         Its group is its own unless one is named, and begins where topics begin.
         """
@@ -153,12 +157,14 @@ class Run:
             "earliest",
             incremental_operation=self.admin.AlterConfigOpType.SET,
         )
-        kind = self.admin.ResourceType.GROUP
-        resource = self.admin.ConfigResource(kind, group, incremental_configs=[entry])
+        resource = self.admin.ConfigResource(
+            self.admin.ResourceType.GROUP, group, incremental_configs=[entry]
+        )
         admin = self.admin_client()  # confluent_kafka's takes its futures along when it goes
         [altered] = admin.incremental_alter_configs([resource]).values()
         altered.result(_PATIENCE_SECONDS)
-        made = self.kafka.ShareConsumer(self._settings({**(settings or {}), "group.id": group}))
+        make = getattr(self.kafka, kind)
+        made = make(self._settings({**(settings or {}), "group.id": group}))
         self._to_close.append(made.close)
         return made
 

@@ -242,3 +242,29 @@ def test_a_batch_of_messages(run: Run) -> None:
     run.note("list", type(batch.records()).__name__, [each.offset() for each in batch])
     run.call("beyond", lambda: batch[3])
     run.note("none", run.kafka.Messages().is_empty(), bool(run.kafka.Messages()))
+
+
+def test_deserialized_messages(run: Run) -> None:
+    topic = run.topic()
+    run.fill(topic, [b"1", b"x", b"3"], key=b"k", headers=[("h", b"v")])
+    run.fill(topic, [b"4"], key=b"bad")
+
+    def key(data: bytes, context: Any) -> str:
+        run.note("key", data, run.text(context.topic), str(context.field), context.headers)
+        if data == b"bad":
+            raise ValueError("a bad key")
+        return data.decode()
+
+    def value(data: bytes, context: Any) -> int:
+        run.note("value", data, str(context.field))
+        return int(data)
+
+    deserializers = {"key.deserializer": key, "value.deserializer": value}
+    consumer = run.share_consumer({**EXPLICIT, **deserializers}, kind="DeserializingShareConsumer")
+    consumer.subscribe([topic])
+    messages: list[Any] = []
+    while len(messages) < 4:
+        for message in run.shared(consumer):
+            consumer.acknowledge(message)
+            messages.append(message)
+    committed(run, "commit", consumer)

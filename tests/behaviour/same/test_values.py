@@ -129,12 +129,13 @@ def test_small_values(run: Run) -> None:
 
 NAMES = (
     "AcknowledgeType", "ConcurrentModificationException", "Consumer", "ConsumerGroupState",
-    "ConsumerGroupTopicPartitions", "ConsumerGroupType", "ElectionType", "IllegalStateException",
-    "IsolationLevel", "KafkaError", "KafkaException", "Message", "Messages", "Node",
-    "OFFSET_BEGINNING", "OFFSET_END", "OFFSET_INVALID", "OFFSET_STORED", "Producer",
-    "ShareConsumer", "TIMESTAMP_CREATE_TIME", "TIMESTAMP_LOG_APPEND_TIME", "TIMESTAMP_NOT_AVAILABLE", "ThrottleEvent", "TopicCollection",
-    "TopicPartition", "TopicPartitionInfo", "Uuid", "consistent", "fnv1a", "libversion", "murmur2",
-    "version",
+    "ConsumerGroupTopicPartitions", "ConsumerGroupType", "DeserializingShareConsumer",
+    "ElectionType", "IllegalStateException", "IsolationLevel", "KafkaError", "KafkaException",
+    "Message", "Messages", "Node", "OFFSET_BEGINNING", "OFFSET_END", "OFFSET_INVALID",
+    "OFFSET_STORED", "Producer", "ShareConsumer", "TIMESTAMP_CREATE_TIME",
+    "TIMESTAMP_LOG_APPEND_TIME", "TIMESTAMP_NOT_AVAILABLE", "ThrottleEvent", "TopicCollection",
+    "TopicPartition", "TopicPartitionInfo", "Uuid", "consistent", "fnv1a", "libversion",
+    "murmur2", "version",
 )  # fmt: skip
 ADMIN_NAMES = (
     "AclBinding", "AclBindingFilter", "AclOperation", "AclPermissionType", "AdminClient",
