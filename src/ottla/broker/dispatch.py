@@ -30,6 +30,10 @@ _API_VERSIONS = 18
 
 # Structs and strings in all arrays of one request: a few bytes each on the wire, a hundred here.
 _MAX_ELEMENTS = 2**20
+# What is asked of groups takes longer for each element, of which no client sends so many: Kafka
+# would take seconds, too, but in a thread of its own.
+_MAX_GROUP_ELEMENTS = 2**16
+_GROUP_APIS = frozenset({8, 9, 10, 11, 13, 14, 15, 16, 28, 42, 47, 68, 69, 76, 77, 90, 91, 92})
 _NO_TAGS = b"\0"
 _RESPONSE_START = struct.Struct(">ii")
 _CORRELATION_ID_BYTES = 4
@@ -99,6 +103,7 @@ class _Api:
         "is_flexible",
         "is_function_of_image",
         "key",
+        "max_elements",
         "recall",
         "remember",
         "response_class",
@@ -112,6 +117,7 @@ class _Api:
         has_tags = frames.response_header_version(key, version) == 1
         self.response_tags = _NO_TAGS if has_tags else b""
         self.key = key
+        self.max_elements = _MAX_GROUP_ELEMENTS if key in _GROUP_APIS else _MAX_ELEMENTS
         self.version = version
         self.decode = request.decode
         module = importlib.import_module(f"ottla.broker.api.{STEMS[key]}")
@@ -162,7 +168,7 @@ class Dispatcher:
         client_id, position = _read_header(frame, api, session)
         # As in Kafka, what follows the request is ignored: librdkafka sends a few bytes too many.
         request = api.decode(
-            frame, api.version, position, allow_trailing=True, max_elements=_MAX_ELEMENTS
+            frame, api.version, position, allow_trailing=True, max_elements=api.max_elements
         )
         if api.remember is not None:
             api.remember(self._broker, session, frame, position, api.version, request)

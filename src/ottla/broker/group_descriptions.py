@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,20 @@ from ottla.broker.authorized_operations import GROUP_OPERATIONS
 from ottla.coordination.groups.routing import split_by_partition
 
 if TYPE_CHECKING:
-    import asyncio
-
     from ottla.broker.group_coordinator import GroupCoordinator
+
+_PIECE = 1_000
 
 # Makes the command that asks a shard for some of the groups.
 MakeDescribe = Callable[[list[str], "asyncio.Future[Any]"], object]
+
+
+async def in_pieces(group_ids: Sequence[str]) -> AsyncIterator[list[str]]:
+    """Some of the groups at a time, so that the event loop turns in between."""
+    for start in range(0, len(group_ids), _PIECE):
+        if start:
+            await asyncio.sleep(0)
+        yield list(group_ids[start : start + _PIECE])
 
 
 async def describe(
@@ -31,11 +40,14 @@ async def describe(
         ProtocolError: no coordinator can be asked.
     """
     await groups.ensure_topic()
-    shares = split_by_partition(group_ids, groups.partition_count)
-    responses = await groups.submit_to_each(
-        {index: partial(make, share) for index, share in shares.items()}
-    )
-    described = {group.group_id: group for response in responses for group in response.groups}
+    described: dict[str, Any] = {}
+    async for some in in_pieces(list(dict.fromkeys(group_ids))):
+        shares = split_by_partition(some, groups.partition_count)
+        responses = await groups.submit_to_each(
+            {index: partial(make, share) for index, share in shares.items()}
+        )
+        for response in responses:
+            described.update((group.group_id, group) for group in response.groups)
     if include_authorized_operations:
         for group in described.values():
             if not group.error_code:

@@ -27,7 +27,13 @@ _FIRST_VERSION_WITH_SEVERAL_GROUPS = 8
 _FIRST_VERSION_WITH_TOPIC_IDS = 10
 
 
+# Four bytes of a request, each of which makes an answer: more than any cluster has.
+_MAX_PARTITIONS = 2**17
+
+
 async def handle(context: RequestContext, request: OffsetFetchRequest) -> OffsetFetchResponse:
+    if _partition_count(request) > _MAX_PARTITIONS:
+        return _refusal(request, context.version, ErrorCode.INVALID_REQUEST)
     unknown = _resolve_topic_ids(context, request)
     groups = context.broker.groups
     try:
@@ -42,6 +48,11 @@ async def handle(context: RequestContext, request: OffsetFetchRequest) -> Offset
     if context.version >= _FIRST_VERSION_WITH_TOPIC_IDS:
         _name_topics(context, response, unknown)
     return response
+
+
+def _partition_count(request: OffsetFetchRequest) -> int:
+    topics = [*(request.topics or ()), *(t for g in request.groups for t in g.topics or ())]
+    return sum(len(topic.partition_indexes) for topic in topics)
 
 
 def _command(request: OffsetFetchRequest, version: int, token: asyncio.Future[Any]) -> OffsetFetch:

@@ -14,6 +14,7 @@ from ottla.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from ottla.broker.dispatch import RequestContext
+    from ottla.broker.node import Node
 
 _FIRST_VERSION_WITH_SEVERAL_KEYS = 4
 _GROUP = 0
@@ -31,7 +32,8 @@ async def handle(
     else:
         keys = [request.key]
     code, message = await _availability(context, request.key_type, keys)
-    coordinators = [_coordinator(context, key, code, message) for key in keys]
+    node = context.broker.this_node(context.session)
+    coordinators = [_coordinator(node, key, code, message) for key in keys]
     if context.version >= _FIRST_VERSION_WITH_SEVERAL_KEYS:
         return FindCoordinatorResponse(coordinators=coordinators)
     only = coordinators[0]
@@ -69,14 +71,11 @@ async def _availability(
     return ErrorCode.NONE, None
 
 
-def _coordinator(
-    context: RequestContext, key: str, code: ErrorCode, message: str | None
-) -> Coordinator:
+def _coordinator(node: Node, key: str, code: ErrorCode, message: str | None) -> Coordinator:
     if code:
         return Coordinator(
             key=key, node_id=_NO_NODE, host="", port=-1, error_code=code, error_message=message
         )
-    node = context.broker.this_node(context.session)
     return Coordinator(
         key=key, node_id=node.broker_id, host=node.host, port=node.port, error_code=0
     )

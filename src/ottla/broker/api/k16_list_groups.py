@@ -8,6 +8,21 @@ from ottla.coordination.groups.commands import ListGroups
 from ottla.wire.api.k16_list_groups import ListGroupsRequest, ListGroupsResponse
 from ottla.wire.errors import ProtocolError
 
+_STATES = {
+    "assigning",
+    "completingrebalance",
+    "dead",
+    "empty",
+    "initializing",
+    "notready",
+    "preparingrebalance",
+    "reconciling",
+    "stable",
+    "unknown",
+}
+_TYPES = {"classic", "consumer", "share", "streams"}
+_NAMES = _STATES | _TYPES
+
 if TYPE_CHECKING:
     import asyncio
     from typing import Any
@@ -17,6 +32,9 @@ if TYPE_CHECKING:
 
 async def handle(context: RequestContext, request: ListGroupsRequest) -> ListGroupsResponse:
     groups = context.broker.groups
+    # Every shard looks at the filters, so that what no group can match goes here.
+    request.states_filter = _shortened(request.states_filter)
+    request.types_filter = _shortened(request.types_filter)
 
     def command(token: asyncio.Future[Any]) -> ListGroups:
         return ListGroups(token, request, context.version)
@@ -30,3 +48,10 @@ async def handle(context: RequestContext, request: ListGroupsRequest) -> ListGro
     return ListGroupsResponse(
         error_code=0, groups=[group for response in responses for group in response.groups]
     )
+
+
+def _shortened(wanted: list[str]) -> list[str]:
+    """At most so many names as there could be kinds or states of groups; none only if none were
+    given, which means all."""
+    names = {name.strip().lower() for name in wanted}
+    return sorted(names & _NAMES) or sorted(names)[:1]

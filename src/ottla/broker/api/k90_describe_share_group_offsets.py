@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ottla.broker.node import BrokerNode
 
 _UNKNOWN = -1
+# Each of them asks a share coordinator, for four bytes of the request.
+_MAX_PARTITIONS = 2**16
 
 
 async def handle(
@@ -49,6 +51,8 @@ async def _describe(broker: BrokerNode, asked: ShareGroupToLookUp) -> FoundShare
                     topic = await _topic(broker, asked.group_id, name, topic_id, sorted(indexes))
                     found.topics.append(topic)
         else:
+            if sum(len(wanted.partitions) for wanted in asked.topics) > _MAX_PARTITIONS:
+                raise ProtocolError(ErrorCode.INVALID_REQUEST, "too many partitions")
             for wanted in asked.topics:
                 found.topics.append(await _wanted_topic(broker, asked.group_id, wanted))
     except ProtocolError as error:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ottla.broker.shares.partitions import SharePartitions
 
 _UNKNOWN_START_OFFSET = -1
+_KEYS_AT_ONCE = 500
 
 #: New start offsets by topic id and partition.
 StartOffsets = Mapping[UUID, Mapping[int, int]]
@@ -85,7 +86,13 @@ class ShareGroupOffsets:
             return found
 
         keys = _keys(group_id, partitions)
-        return dict(zip(keys, await asyncio.gather(*(summary(key) for key in keys)), strict=True))
+        found: dict[SharePartitionKey, FoundSummary | ProtocolError] = {}
+        # Some at a time, so that the event loop turns in between.
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[start : start + _KEYS_AT_ONCE]
+            summaries = await asyncio.gather(*(summary(key) for key in some))
+            found.update(zip(some, summaries, strict=True))
+        return found
 
     async def with_state(self, group_id: str) -> TopicPartitions:
         """The partitions that share coordinators keep state of for a group."""

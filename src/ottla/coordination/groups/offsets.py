@@ -55,10 +55,12 @@ def commit_error(request: OffsetCommitRequest, error: ErrorCode) -> OffsetCommit
 
 
 def commit(outcome: Outcome, command: OffsetCommit, settings: GroupSettings, now_ms: int) -> None:
-    """Writes the offsets; each with metadata too large is refused on its own."""
+    """Writes the offsets; each with metadata too large is refused on its own, and all of them when
+    they don't fit into one batch, which is known before many more have been looked at."""
     request = command.request
     topics = []
     records: list[CoordinatorRecord] = []
+    left_bytes = settings.max_batch_bytes - size_bytes(())
     # Before version 5 the client could choose the retention (KIP-211).
     retention_ms = request.retention_time_ms
     expire_timestamp_ms = None if retention_ms < 0 else min(now_ms + retention_ms, _LAST_INSTANT_MS)
@@ -78,21 +80,20 @@ def commit(outcome: Outcome, command: OffsetCommit, settings: GroupSettings, now
                     expire_timestamp_ms=expire_timestamp_ms,
                     topic_id=topic.topic_id if topic.topic_id.int else None,
                 )
-                records.append(
-                    offset_record(
-                        request.group_id, topic.name, partition.partition_index, committed
-                    )
-                )
+                index = partition.partition_index
+                record = offset_record(request.group_id, topic.name, index, committed)
+                left_bytes -= size_bytes((record,)) - size_bytes(())
+                if left_bytes < 0:
+                    response = commit_error(request, ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
+                    outcome.reply(command.token, response)
+                    return
+                records.append(record)
             partitions.append(
                 CommittedPartition(partition_index=partition.partition_index, error_code=error)
             )
         topics.append(
             CommittedTopic(name=topic.name, topic_id=topic.topic_id, partitions=partitions)
         )
-    if size_bytes(records) > settings.max_batch_bytes:
-        response = commit_error(request, ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
-        outcome.reply(command.token, response)
-        return
     outcome.records.extend(records)
     outcome.reply(command.token, OffsetCommitResponse(topics=topics))
 

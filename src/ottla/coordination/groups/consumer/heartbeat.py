@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # Members make their ids themselves from this version on (KIP-1082).
 _CLIENT_MEMBER_ID_VERSION = 1
 _MAX_MEMBER_ID_LENGTH = 8_000
+# Partitions that one member says it owns: more than any cluster has.
+_MAX_OWNED = 2**17
 
 
 def check(request: ConsumerGroupHeartbeatRequest, version: int, limits: GroupSettings) -> None:
@@ -67,6 +69,8 @@ def check(request: ConsumerGroupHeartbeatRequest, version: int, limits: GroupSet
         )
     if len(request.subscribed_topic_names or ()) > limits.max_subscribed_topics_per_member:
         raise ProtocolError(ErrorCode.POLICY_VIOLATION, "Too many SubscribedTopicNames.")
+    if sum(len(topic.partitions) for topic in request.topic_partitions or ()) > _MAX_OWNED:
+        raise ProtocolError(ErrorCode.POLICY_VIOLATION, "Too many TopicPartitions.")
     if len(request.member_id) + len(request.instance_id or "") > _MAX_MEMBER_ID_LENGTH:
         raise ProtocolError(ErrorCode.POLICY_VIOLATION, "MemberId and InstanceId are too long.")
 
