@@ -148,10 +148,12 @@ def test_asyncio(shared: Shared) -> None:
 
     async def main() -> None:
         told: list[Any] = []
+        is_told = asyncio.Event()
 
         async def on_commit(committed: Any, failure: Any) -> None:
             await asyncio.sleep(0)
             told.append((list(committed.values()), failure))
+            is_told.set()
 
         async with aio.ShareConsumer(shared.settings()) as consumer:
             await consumer.set_acknowledgement_commit_callback(on_commit)
@@ -164,8 +166,7 @@ def test_asyncio(shared: Shared) -> None:
             assert got == [0, 1, 2]
             assert list((await consumer.commit_sync()).values()) == [None]
             assert (await consumer.poll(0)).is_empty()
-            while not told:
-                await asyncio.sleep(0.01)
+            await is_told.wait()
             assert told == [([{0, 1, 2}], None)]
         with pytest.raises(IllegalStateException, match="closed"):
             await consumer.poll(0)
