@@ -8,12 +8,15 @@ import concurrent.futures
 import ottla
 from ottla import (
     OFFSET_BEGINNING,
+    AcknowledgeType,
     AdminClient,
     Consumer,
     KafkaError,
     KafkaException,
     Message,
+    Messages,
     Producer,
+    ShareConsumer,
     TopicPartition,
 )
 from ottla.admin import ConfigResource, NewTopic, OffsetSpec
@@ -83,6 +86,24 @@ def consume(servers: str) -> list[bytes]:
     return values
 
 
+def share(servers: str) -> None:
+    settings = {"bootstrap.servers": servers, "share.acknowledgement.mode": "explicit"}
+
+    def on_commit(offsets: dict[TopicPartition, set[int]], failure: KafkaException | None) -> None:
+        print(sorted(offsets), failure)
+
+    with ShareConsumer({**settings, "group.id": "g"}) as consumer:
+        consumer.set_acknowledgement_commit_callback(on_commit)
+        consumer.subscribe(["t"])
+        messages: Messages = consumer.poll(1.0)
+        for message in messages:
+            value: bytes | None = message.value()
+            print(value, message.delivery_count())
+            consumer.acknowledge(message, AcknowledgeType.RELEASE)
+        committed: dict[TopicPartition, KafkaException | None] = consumer.commit_sync()
+        print(committed, messages[0].offset(), messages[1:].count())
+
+
 def administrate(servers: str) -> None:
     admin = AdminClient({"bootstrap.servers": servers})
     for topic, created in admin.create_topics([NewTopic("t", 3, 1)]).items():
@@ -103,7 +124,12 @@ async def with_asyncio(servers: str) -> None:
     async with (
         aio.Producer(settings) as producer,
         aio.Consumer({**settings, "group.id": "g"}) as consumer,
+        aio.ShareConsumer({**settings, "group.id": "s"}) as sharing,
     ):
+        async for shared in sharing:
+            key: bytes | None = shared.key()
+            print(key)
+            break
         delivered: Message = await producer.send("t", b"value", key=b"key")
         print(delivered.offset())
         many: list[Message] = await asyncio.gather(
