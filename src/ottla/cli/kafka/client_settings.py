@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ottla.cli.kafka.failures import ToolFailure, UsageError
 from ottla.cli.kafka.options import Options
 from ottla.cli.kafka.properties import load
 
+if TYPE_CHECKING:
+    from ottla import KafkaError, Producer
+
+_LAST_SECONDS = 3.0
 _SERVER = re.compile(r".*?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)")
 
 
@@ -45,6 +51,39 @@ def client_errors(servers: str) -> Iterator[None]:
         raise ToolFailure(error.str(), _hint(servers, error.name())) from None
     except (TypeError, ValueError) as failure:
         raise ToolFailure(str(failure)) from None
+
+
+class Refused(ToolFailure):
+    """The brokers don't let us in."""
+
+
+def tell_trouble(error: KafkaError) -> None:
+    """The ``error_cb`` of tools that produce and consume: what is wrong with brokers, not records.
+
+    Raises:
+        Refused: they don't let us in, and asking again with the same password leads nowhere.
+    """
+    if error.name() in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
+        raise Refused(error.str(), "check sasl.mechanism, user and password in the properties")
+    print(error.str(), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def producing(settings: Mapping[str, Any]) -> Iterator[Producer]:
+    """A producer that delivers all it took; cut short, it doesn't wait for brokers for long."""
+    from ottla import Producer
+
+    with Producer({"error_cb": tell_trouble, **settings}) as producer:
+        try:
+            yield producer
+            producer.flush()
+        except Refused:
+            producer.purge()
+            raise
+        except KeyboardInterrupt:
+            producer.flush(_LAST_SECONDS)
+            producer.purge()
+            raise
 
 
 def client_failures(options: Options) -> contextlib.AbstractContextManager[None]:

@@ -20,6 +20,8 @@ from ottla.wire.errors import ErrorCode
 
 # Help is to be shown sooner than what asks a cluster is imported.
 if TYPE_CHECKING:
+    import asyncio
+
     from ottla.client.engine.engine import Engine
     from ottla.client.errors import KafkaError
     from ottla.wire.declare import Message
@@ -175,10 +177,9 @@ def ask_cluster(
     given = dict(entries)
     timeout_ms = float(given.get("default.api.timeout.ms", timeout_ms))
     given.pop("request.timeout.ms", None)
+    troubles = _Troubles(timeout_ms)
     try:
-        configuration = configure_admin(
-            ({**for_our_client(given), "error_cb": _first_only(timeout_ms)},), {}
-        )
+        configuration = configure_admin(({**for_our_client(given), "error_cb": troubles.take},), {})
     except KafkaException as failure:
         raise ToolFailure(failure.args[0].str()) from None
     except (TypeError, ValueError) as failure:
@@ -188,7 +189,7 @@ def ask_cluster(
         engine = Engine(configuration, "admin")
         engine.start()
         try:
-            return await work(Cluster(engine, timeout_ms))
+            return await troubles.unless_refused(work(Cluster(engine, timeout_ms)))
         finally:
             await engine.close()
 
@@ -203,16 +204,45 @@ def ask_cluster(
         ) from None
 
 
-def _first_only(timeout_ms: float) -> Callable[[KafkaError], None]:
-    """Tells the first failure to connect, so that nobody wonders what is being waited for."""
-    told: list[KafkaError] = []
+class _Troubles:
+    """What the client tells of its connections.
 
-    def tell(error: KafkaError) -> None:
-        if not told:
-            print(f"hint: {error.str()}; trying for {timeout_ms / 1000:g} s", file=sys.stderr)
-        told.append(error)
+    The first failure to connect is passed on, so that nobody wonders what is being waited for. To
+    be refused ends the tool: asking again with the same password leads nowhere.
+    """
 
-    return tell
+    def __init__(self, timeout_ms: float) -> None:
+        self._timeout_ms = timeout_ms
+        self._is_told = False
+        self._refusal: asyncio.Future[KafkaError] | None = None
+
+    def take(self, error: KafkaError) -> None:
+        """The client's ``error_cb``, on the tool's own loop."""
+        if error.name() in ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED"):
+            if self._refusal is not None and not self._refusal.done():
+                self._refusal.set_result(error)
+        elif not self._is_told:
+            self._is_told = True
+            wait = f"trying for {self._timeout_ms / 1000:g} s"
+            print(f"hint: {error.str()}; {wait}", file=sys.stderr)
+
+    async def unless_refused(self, work: Awaitable[Result]) -> Result:
+        """What the work comes to; raises ``ToolFailure`` when the brokers don't let us in."""
+        import asyncio
+
+        self._refusal = asyncio.get_running_loop().create_future()
+        working = asyncio.ensure_future(work)
+        try:
+            either: set[asyncio.Future[Any]] = {working, self._refusal}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise ToolFailure(
+                self._refusal.result().str(),
+                "check sasl.mechanism, user and password in the file of --command-config",
+            )
+        finally:
+            working.cancel()
 
 
 async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:

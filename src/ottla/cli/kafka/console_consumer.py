@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ottla.cli.kafka.client_settings import client_failures, config_file
+from ottla.cli.kafka.client_settings import client_failures, config_file, tell_trouble
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
 from ottla.cli.kafka.message_text import RecordView, TextFormat, formatter
@@ -80,7 +80,7 @@ def run(options: Options) -> int:
     with client_failures(options):
         from ottla import Consumer
 
-        with shown, Consumer(for_our_client(given)) as consumer:
+        with shown, Consumer({**for_our_client(given), "error_cb": tell_trouble}) as consumer:
             _subscribe(consumer, options, start)
             shown.run(consumer)
     return shown.status

@@ -5,7 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.kafka.client_settings import client_failures, config_file, server_list
+from ottla.cli.kafka.client_settings import (
+    client_failures,
+    config_file,
+    producing,
+    server_list,
+)
 from ottla.cli.kafka.console_lines import LineFormat, line_format, parse_line, read_blocks
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
@@ -77,12 +82,12 @@ def run(options: Options) -> int:
             f"{options.text('line-reader')} is a Java class, which can't run here",
             "without --line-reader each line is one record",
         )
-    with client_failures(options):
-        from ottla import Producer
-
-        # What was delivered is of no interest: without reports nothing is kept for them.
-        with Producer({**settings, "delivery.report.only.error": True}) as producer:
-            return _Sending(producer, options, form).run()
+    sending = _Sending(options, form)
+    # What was delivered is of no interest: without reports nothing is kept for them.
+    settings["delivery.report.only.error"] = True
+    with client_failures(options), producing(settings) as producer:
+        sending.run(producer)
+    return sending.status
 
 
 def _name(options: Options, new: str, old: str) -> str:
@@ -96,12 +101,12 @@ def reader_properties(options: Options) -> dict[str, str]:
     return {**file, **key_values(options.values(name))}
 
 
-def producer_settings(options: Options) -> dict[str, str]:
+def producer_settings(options: Options) -> dict[str, Any]:
     """What the producer is configured with; options beat properties beat the file."""
     properties = _name(options, "command-property", "producer-property")
     given = config_file(options, _name(options, "command-config", "producer.config"))
     given |= key_values(options.values(properties))
-    settings = for_our_client(given)
+    settings: dict[str, Any] = dict(for_our_client(given))
     for name, key in _AS_PROPERTIES.items():
         if options.has(name):
             settings[key] = options.text(name)
@@ -124,8 +129,9 @@ def producer_settings(options: Options) -> dict[str, str]:
 class _Sending:
     """Standard input on its way to the broker."""
 
-    def __init__(self, producer: Producer, options: Options, form: LineFormat) -> None:
-        self._producer = producer
+    _producer: Producer
+
+    def __init__(self, options: Options, form: LineFormat) -> None:
         self._topic = options.text("topic")
         self._form = form
         self._is_sync = options.has("sync")
@@ -133,17 +139,19 @@ class _Sending:
         self._failed = 0
         self._line_number = 0
 
-    def run(self) -> int:
-        """Send everything; returns the exit code, which tells whether all of it arrived."""
+    def run(self, producer: Producer) -> None:
+        """Send everything there is."""
+        self._producer = producer
         prompts = sys.stdin.isatty()
         send = self._send_lines if self._form.is_plain and not self._is_sync else self._send_each
-        try:
+        self._prompt(prompts)
+        for block in read_blocks(sys.stdin.buffer):
+            send(block)
             self._prompt(prompts)
-            for block in read_blocks(sys.stdin.buffer):
-                send(block)
-                self._prompt(prompts)
-        finally:
-            self._producer.flush()
+
+    @property
+    def status(self) -> int:
+        """The exit code, which tells whether all of it arrived; only known at the end."""
         if self._failed > _MOST_ERRORS_TOLD:
             print(f"{self._failed} records were not delivered", file=sys.stderr)
         return 1 if self._failed else 0

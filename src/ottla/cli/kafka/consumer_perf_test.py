@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from ottla.cli.kafka.client_settings import client_failures, config_file
+from ottla.cli.kafka.client_settings import client_failures, config_file, tell_trouble
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, UsageError
 from ottla.cli.kafka.options import Options, flag, integer, long, optional, value
@@ -77,7 +77,7 @@ def run(options: Options) -> int:
     with client_failures(options):
         from ottla import Consumer
 
-        with Consumer(for_our_client(given)) as consumer:
+        with Consumer({**for_our_client(given), "error_cb": tell_trouble}) as consumer:
             shown.run(consumer, options, count)
     return 0
 

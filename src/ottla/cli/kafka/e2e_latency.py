@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ottla.cli.kafka.client_settings import client_errors
+from ottla.cli.kafka.client_settings import client_errors, producing, tell_trouble
 from ottla.cli.kafka.entry import tell
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
 from ottla.cli.kafka.options import HELP, VERSION, Options, describe, integer, parse, value
@@ -88,12 +88,15 @@ def _measure(options: Options) -> int:
     settings = for_our_client(given)
     topic = options.text("topic")
     with client_errors(settings["bootstrap.servers"]):
-        from ottla import Consumer, Producer, TopicPartition
+        from ottla import Consumer, TopicPartition
 
         writing = {**settings, "linger.ms": "0", "acks": options.text("producer-acks")}
         group = f"test-group-{int(time.time() * 1000)}"
-        reading = {**settings, "group.id": group, "enable.auto.commit": "false"}
-        with Producer(writing) as producer, Consumer(reading) as consumer:
+        reading: dict[str, Any] = {**settings, "group.id": group, "enable.auto.commit": "false"}
+        with (
+            producing(writing) as producer,
+            Consumer({**reading, "error_cb": tell_trouble}) as consumer,
+        ):
             partitions = _partitions(consumer, settings, topic)
             places = [TopicPartition(topic, number) for number in partitions]
             ends = [consumer.get_watermark_offsets(place)[1] for place in places]

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+_ESCAPE = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
+
+
+def java_json(value: object) -> str:
+    """JSON without spaces; what has to be escaped is, with digits in capitals."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ESCAPE.sub(lambda found: found[0][:2] + found[0][2:].upper(), text)
+
 
 def java_double(number: float) -> str:
     """A number as Java prints it: ``1.0E7`` from ten million on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import re
@@ -16,6 +15,7 @@ from ottla.cli.kafka.internal_records import (
     as_json,
     group_value_json,
 )
+from ottla.cli.kafka.java_text import java_double, java_json
 from ottla.records.batch import BatchHeader, iter_complete_headers
 from ottla.records.control import ControlType, decode_control_key, decode_end_transaction_marker
 from ottla.records.crc import crc32c
@@ -75,19 +75,18 @@ def record_payload(decode: Decoder) -> Payload:
             (kind, key), value = decode(record.key or b"", record.value)
         except Undecodable as error:
             return f"key: (undecodable: {error})"
-        shown_key = json.dumps({"type": str(kind), "data": as_json(key)}, separators=(",", ":"))
+        shown_key = java_json({"type": str(kind), "data": as_json(key)})
         if value is None:
             return f"key: {shown_key} payload: <DELETE>"
         version, held = value
         shown = {"version": str(version), "data": group_value_json(held, version)}
-        return f"key: {shown_key} payload: {json.dumps(shown, separators=(',', ':'))}"
+        return f"key: {shown_key} payload: {java_json(shown)}"
 
     return show
 
 
 def metadata_payload(record: Record) -> str:
     """Shows a record of ``__cluster_metadata``."""
-    from ottla.cli.kafka.java_text import java_double
     from ottla.wire.metadata_records import ClientQuotaRecord, decode_record
 
     try:
@@ -99,7 +98,7 @@ def metadata_payload(record: Record) -> str:
         "version": version,
         "data": as_json(found, version),
     }
-    told = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+    told = java_json(shown)
     if isinstance(found, ClientQuotaRecord):
         told = told.replace(f'"value":{found.value!r}', f'"value":{java_double(found.value)}')
     return f"payload: {told}"
@@ -244,7 +243,7 @@ def _control(record: Record) -> str:
             if version not in declared.VERSIONS:
                 return f"controlType: {kind.name}({kind.value}) of version {version}"
             value = as_json(declared.decode(record.value or b"", version), version)
-            return f"{name} {json.dumps(value, separators=(',', ':'))}"
+            return f"{name} {java_json(value)}"
     except (RecordsError, ProtocolError, ValueError) as error:
         return f"controlType: UNKNOWN({error})"
     return f"controlType: {kind.name}({kind.value})"

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.kafka.client_settings import client_errors
+from ottla.cli.kafka.client_settings import client_errors, producing
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.latencies import Latencies, total_line, window_line
 from ottla.cli.kafka.properties import for_our_client, key_values, load
@@ -65,11 +65,8 @@ def _act(given: argparse.Namespace) -> int:
         )
     settings = producer_settings(names)
     payload = _payloads(given)
-    with client_errors(settings["bootstrap.servers"]):
-        from ottla import Producer
-
-        with Producer(settings) as producer:
-            return _Run(producer, given, payload, settings).run()
+    with client_errors(settings["bootstrap.servers"]), producing(settings) as producer:
+        return _Run(producer, given, payload, settings).run()
 
 
 def producer_settings(names: dict[str, Any]) -> dict[str, str]:

@@ -205,7 +205,9 @@ async def _execute(cluster: Cluster, options: Options) -> None:
         f"Current partition replica assignment\n\n{shown}\n\n"
         "Save this to use as the --reassignment-json-file option during rollback"
     )
-    await _throttle(cluster, options, plan, current)
+    await _throttle(
+        cluster, options, plan, reassignments.with_moves(plan.replicas, current, moving)
+    )
     failures = await _alter(
         cluster, plan.replicas, may_resize=not options.has("disallow-replication-factor-change")
     )
@@ -219,7 +221,7 @@ async def _execute(cluster: Cluster, options: Options) -> None:
 
 
 async def _throttle(
-    cluster: Cluster, options: Options, plan: Plan, current: Mapping[Partition, Sequence[int]]
+    cluster: Cluster, options: Options, plan: Plan, all_moves: tuple[Assignment, Assignment]
 ) -> None:
     replication = options.number("throttle") or 0
     directories = options.number("replica-alter-log-dirs-throttle") or 0
@@ -230,7 +232,7 @@ async def _throttle(
         "the throttle is removed."
     )
     if replication >= 0:
-        await throttle_replication(cluster, plan.replicas, current, replication)
+        await throttle_replication(cluster, *all_moves, replication)
         print(f"The inter-broker throttle limit was set to {replication} B/s")
     if directories >= 0:
         brokers = sorted({broker for _, broker in plan.directories})

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ottla.cli.kafka import json_files
-from ottla.cli.kafka.errors import KafkaFailure
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.partition_offsets import Partition
 from ottla.cli.kafka.topic_description import Move
-from ottla.wire.errors import ErrorCode
 
 Assignment = dict[Partition, list[int]]
 VERSION = 1
@@ -151,9 +149,8 @@ def propose(
     for partitions in by_topic.values():
         factor = len(current[partitions[0]])
         if not brokers:
-            raise KafkaFailure(
-                ErrorCode.INVALID_REPLICATION_FACTOR,
-                "All brokers are currently fenced, or have all their log directories cordoned.",
+            raise ToolFailure(
+                "All brokers are currently fenced, or have all their log directories cordoned."
             )
         if factor > len(brokers):
             raise ToolFailure(
@@ -198,6 +195,20 @@ def _replicas(
                 used.add(racks[broker])
         used = set()
     return chosen
+
+
+def with_moves(
+    wanted: Mapping[Partition, Sequence[int]],
+    current: Mapping[Partition, Sequence[int]],
+    moves: Mapping[Partition, Move],
+) -> tuple[Assignment, Assignment]:
+    """Where all that moves shall lie and lay before: new moves, and those under way."""
+    before = {each: list(replicas) for each, replicas in current.items()}
+    after = {each: list(replicas) for each, replicas in wanted.items()}
+    for partition, move in moves.items():
+        before[partition] = [each for each in move.replicas if each not in move.adding]
+        after.setdefault(partition, [*before[partition], *move.adding])
+    return after, before
 
 
 def throttled_replicas(

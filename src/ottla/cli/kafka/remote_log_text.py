@@ -48,7 +48,8 @@ def _shown(value: bytes) -> str:
             f", eventTimestampMs={found.event_timestamp_ms}, segmentLeaderEpochs={{{epochs}}}"
             f", segmentSizeInBytes={found.segment_size_in_bytes}"
             f", customMetadata={_custom(found.custom_metadata)}"
-            f", state={_SEGMENT_STATES[found.remote_log_segment_state]}}}"
+            f", state={_SEGMENT_STATES[found.remote_log_segment_state]}"
+            f", txnIdxEmpty={str(found.txn_index_empty).lower()}}}"
         )
     if isinstance(found, RemoteLogSegmentMetadataUpdateRecord):
         return (

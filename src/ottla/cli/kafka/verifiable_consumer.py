@@ -6,7 +6,7 @@ import argparse
 import signal
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.kafka.client_settings import client_errors
+from ottla.cli.kafka.client_settings import client_errors, tell_trouble
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.properties import for_our_client, load
 from ottla.cli.kafka.subcommands import Parser, Subcommands
@@ -82,7 +82,7 @@ def _act(given: argparse.Namespace) -> int:
     with client_errors(given.bootstrap_server):
         from ottla import Consumer
 
-        with Consumer(settings) as consumer:
+        with Consumer({**settings, "error_cb": tell_trouble}) as consumer:
             _Reading(consumer, given).run()
     event("shutdown_complete")
     return 0

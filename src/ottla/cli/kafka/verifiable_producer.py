@@ -8,7 +8,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.kafka.client_settings import client_errors
+from ottla.cli.kafka.client_settings import client_errors, producing
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.properties import for_our_client, load
 from ottla.cli.kafka.subcommands import Parser, Subcommands
@@ -58,11 +58,8 @@ def _act(given: argparse.Namespace) -> int:
     # A record that is lost is to be seen as lost.
     settings["message.send.max.retries"] = "0"
     settings.setdefault("partitioner", "murmur2_random")
-    with client_errors(given.bootstrap_server):
-        from ottla import Producer
-
-        with Producer(settings) as producer:
-            _Sending(producer, given).run()
+    with client_errors(given.bootstrap_server), producing(settings) as producer:
+        _Sending(producer, given).run()
     return 0
 
 

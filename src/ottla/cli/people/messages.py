@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import sys
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from ottla.cli.kafka.client_settings import client_errors
+from ottla.cli.kafka.client_settings import client_errors, producing, tell_trouble
 from ottla.cli.kafka.console_consumer import view
 from ottla.cli.kafka.console_lines import read_lines
 from ottla.cli.kafka.failures import ToolFailure
@@ -46,32 +47,23 @@ def produce(
     }
     if compress:
         settings["compression.type"] = compress
-    failures: list[str] = []
+    reasons: collections.Counter[str] = collections.Counter()
 
     def delivered(error: Any, message: Any) -> None:
         if error is not None:
-            failures.append(error.str())
+            reasons[error.str()] += 1
 
     count = 0
-    with client_errors(settings["bootstrap.servers"]):
-        from ottla import Producer
-
-        with Producer(settings) as producer:
-            for text, text_key in _records(value, key, key_separator):
-                count += 1
-                while True:
-                    try:
-                        producer.produce(
-                            topic, text, text_key, headers=named or None, on_delivery=delivered
-                        )
-                    except BufferError:
-                        producer.poll(0.05)
-                    else:
-                        break
-                producer.poll(0)
-            producer.flush()
-    if failures:
-        raise ToolFailure(f"{len(failures)} of {count} records were not delivered: {failures[0]}")
+    with client_errors(settings["bootstrap.servers"]), producing(settings) as producer:
+        for text, text_key in _records(value, key, key_separator):
+            count += 1
+            producer.produce(
+                topic, text, text_key, headers=named or None, on_delivery=delivered, timeout=-1
+            )
+            producer.poll(0)
+    if reasons:
+        failed, [(reason, _)] = reasons.total(), reasons.most_common(1)
+        raise ToolFailure(f"{failed} of {count} records were not delivered: {reason}")
     click.echo(f"{count} record{'s' if count != 1 else ''} delivered to '{topic}'.", err=True)
 
 
@@ -114,7 +106,7 @@ def consume(
     with client_errors(settings["bootstrap.servers"]):
         from ottla import Consumer
 
-        with Consumer(settings) as consumer:
+        with Consumer({**settings, "error_cb": tell_trouble}) as consumer:
             unfinished = _start(consumer, topic, group, tail, connection.timeout_s)
             _show(consumer, unfinished, follow=follow, most=most, output=output)
 
