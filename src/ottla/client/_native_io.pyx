@@ -304,8 +304,8 @@ cdef class _Room:
 def receive(int fd, buffer, int wake_fd=-1) -> int:
     """Receive into a writable buffer; the number of bytes, 0 at the end, -1 if there are none yet.
 
-    Fills a large one as far as what is there, or comes in the next milliseconds, will do, unless
-    ``wake_fd`` becomes readable: each time the GIL is taken back costs more than the system calls.
+    With a ``wake_fd``, as much of a large buffer is filled as comes in the next milliseconds, until
+    that descriptor is readable: to take the GIL back each time costs more than the system calls.
 
     Raises:
         OSError: the connection is broken.
@@ -318,7 +318,10 @@ def receive(int fd, buffer, int wake_fd=-1) -> int:
             count = ottla_receive(fd, <char*>view.buf, view.len)
         else:
             with nogil:
-                count = ottla_receive_much(fd, wake_fd, <char*>view.buf, view.len)
+                if wake_fd >= 0:
+                    count = ottla_receive_much(fd, wake_fd, <char*>view.buf, view.len)
+                else:
+                    count = ottla_receive(fd, <char*>view.buf, view.len)
                 ottla_want(&waiting_engines)
             ottla_have(&waiting_engines)
     finally:

@@ -99,6 +99,9 @@ class Connection(asyncio.BufferedProtocol):
         traffic: counts what goes over it.
     """
 
+    fills_buffers = True
+    """Whether a large buffer has exactly the room for what is still to come."""
+
     def __init__(
         self, owner: ConnectionOwner, name: str, runtime: Runtime, traffic: Traffic
     ) -> None:

@@ -70,8 +70,7 @@ class SocketTransport(asyncio.Transport):
         self._receive, self._send = loop.io.receive, loop.io.send
         self._socket = connected
         self._fd = connected.fileno()
-        self._wake_fd = loop.wake_fd
-        self._protocol = cast(asyncio.BufferedProtocol, protocol)
+        self.set_protocol(protocol)
         self._backlog: deque[Buffer] = deque()
         self._backlog_bytes = 0
         self._is_closing = False
@@ -180,6 +179,9 @@ class SocketTransport(asyncio.Transport):
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = cast(asyncio.BufferedProtocol, protocol)
+        # Who just has room for much (TLS) must not wait for more.
+        fills_buffers = getattr(protocol, "fills_buffers", False)
+        self._wake_fd = self._loop.wake_fd if fills_buffers else -1
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         return self._protocol
