@@ -67,7 +67,13 @@ class Range(NamedTuple):
 
 def ranges(types: Mapping[int, int]) -> Iterator[Range]:
     """Offsets and their acknowledge types as the fewest ranges, in order."""
-    first = last = -1
+    if not types:
+        return
+    first, last = min(types), max(types)
+    if last - first + 1 == len(types) and len(kinds := set(types.values())) == 1:
+        # So it is nearly always, and there may be thousands.
+        yield Range(first, last, list(kinds))
+        return
     found: list[int] = []
     for offset in sorted(types):
         if found and offset == last + 1:
@@ -77,8 +83,7 @@ def ranges(types: Mapping[int, int]) -> Iterator[Range]:
                 yield _range(first, last, found)
             first, found = offset, [types[offset]]
         last = offset
-    if found:
-        yield _range(first, last, found)
+    yield _range(first, last, found)
 
 
 def _range(first: int, last: int, types: list[int]) -> Range:

@@ -15,14 +15,43 @@ Decided = list[tuple[Place, dict[int, int]]]
 
 
 class _Held:
-    """One acquired offset; ``type`` is None until something is decided."""
+    """What is held of one place. Sets and dictionaries of offsets, not an object per record."""
 
-    __slots__ = ("message", "place", "type")
+    __slots__ = ("decided", "messages", "recordless", "undecided")
 
-    def __init__(self, place: Place, message: Message[Any, Any] | None, type_: int | None) -> None:
-        self.place = place
-        self.message = message
-        self.type = type_
+    def __init__(self) -> None:
+        self.messages: list[Message[Any, Any]] = []
+        self.undecided: set[int] = set()
+        self.decided: dict[int, int] = {}
+        # Offsets that hold no record for the application, and what is to be said of them.
+        self.recordless: dict[int, int] = {}
+
+    def add(
+        self,
+        acquired: Iterable[AcquiredRange],
+        messages: Sequence[Message[Any, Any]],
+        readable_to: int,
+    ) -> None:
+        offsets: set[int] = set()
+        for first, last, _ in acquired:
+            offsets.update(range(first, last + 1))
+        if len(messages) < len(offsets):
+            found = set(map(_offset, messages))
+            for offset in offsets - found:
+                is_gap = offset < readable_to
+                self.recordless[offset] = GAP if is_gap else int(AcknowledgeType.RELEASE)
+            offsets = found
+        self.undecided |= offsets
+        self.messages += messages
+
+    def take(self) -> dict[int, int]:
+        """What is decided. Other offsets go along with records, or alone when there are none."""
+        if self.undecided and not self.decided:
+            return {}
+        taken = self.decided
+        taken.update(self.recordless)
+        self.decided, self.recordless = {}, {}
+        return taken
 
 
 class AcquiredRecords:
@@ -31,7 +60,7 @@ class AcquiredRecords:
     __slots__ = ("_held", "_renewed", "_renewing")
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, int], dict[int, _Held]] = {}
+        self._held: dict[Place, _Held] = {}
         # Records whose locks are being renewed, and those whose locks have been (KIP-1222).
         self._renewing: dict[tuple[Place, int], Message[Any, Any]] = {}
         self._renewed: list[tuple[Place, Message[Any, Any]]] = []
@@ -39,9 +68,7 @@ class AcquiredRecords:
     @property
     def undecided_count(self) -> int:
         """How many records were handed out and not acknowledged."""
-        return sum(
-            held.type is None for records in self._held.values() for held in records.values()
-        )
+        return sum(len(held.undecided) for held in self._held.values())
 
     @property
     def has_renewed(self) -> bool:
@@ -64,13 +91,7 @@ class AcquiredRecords:
             readable_to: the offset up to which all records could be read. What was acquired
                 without a record is a gap below that, and is given back from there on.
         """
-        records = self._held.setdefault((place.topic, place.partition), {})
-        for first, last, _ in acquired:
-            for offset in range(first, last + 1):
-                missing = GAP if offset < readable_to else int(AcknowledgeType.RELEASE)
-                records[offset] = _Held(place, None, missing)
-        for message in messages:
-            records[_offset(message)] = _Held(place, message, None)
+        self._held.setdefault(place, _Held()).add(acquired, messages, readable_to)
 
     def acknowledge(self, topic: str, partition: int, offset: int, type_: int) -> bool:
         """Decide about a record; may be done anew until :meth:`take`.
@@ -78,40 +99,52 @@ class AcquiredRecords:
         Returns:
             Whether there is such a record.
         """
-        held = self._held.get((topic, partition), {}).get(offset)
-        if held is None or held.message is None:
-            return False
-        held.type = type_
-        return True
+        for place, held in self._held.items():
+            if (place.topic, place.partition) == (topic, partition) and (
+                offset in held.undecided or offset in held.decided
+            ):
+                held.undecided.discard(offset)
+                held.decided[offset] = type_
+                return True
+        return False
 
     def decide_all(self, type_: AcknowledgeType, but: Iterable[Message[Any, Any]] = ()) -> None:
         """Decide the same about every record that nothing was decided about, but some."""
-        left_out = {id(message) for message in but}
-        for records in self._held.values():
-            for held in records.values():
-                if held.type is None and id(held.message) not in left_out:
-                    held.type = int(type_)
+        left_out = {(each.topic(), each.partition(), _offset(each)) for each in but}
+        for place, held in self._held.items():
+            keep = {
+                offset
+                for topic, partition, offset in left_out
+                if (topic, partition) == (place.topic, place.partition)
+            } & held.undecided
+            held.decided.update(dict.fromkeys(held.undecided - keep, int(type_)))
+            held.undecided = keep
 
     def take(self) -> Decided:
-        """All decisions that were not taken yet. Gaps go along with the records around them."""
-        taken: dict[Place, dict[int, int]] = {}
-        for key, records in list(self._held.items()):
-            decided = {held.place for held in records.values() if _is_decision(held)}
-            undecided = {held.place for held in records.values() if held.type is None}
-            for offset, held in list(records.items()):
-                type_, place = held.type, held.place
-                if type_ is None or (place not in decided and place in undecided):
-                    continue
-                taken.setdefault(place, {})[offset] = type_
-                del records[offset]
-                if type_ == AcknowledgeType.RENEW and held.message is not None:
-                    self._renewing[place, offset] = held.message
-            if not records:
-                del self._held[key]
-        return list(taken.items())
+        """All decisions that were not taken yet."""
+        taken: Decided = []
+        for place, held in list(self._held.items()):
+            types = held.take()
+            if types:
+                taken.append((place, types))
+                if AcknowledgeType.RENEW in types.values():
+                    self._renew(place, types, held.messages)
+            if not held.undecided and not held.decided:
+                del self._held[place]
+        return taken
+
+    def _renew(
+        self, place: Place, types: dict[int, int], messages: Iterable[Message[Any, Any]]
+    ) -> None:
+        for message in messages:
+            offset = _offset(message)
+            if types.get(offset) == AcknowledgeType.RENEW:
+                self._renewing[place, offset] = message
 
     def settled(self, outcome: Outcome) -> None:
         """The broker has answered, or can't be told."""
+        if not self._renewing:
+            return
         place = outcome.acknowledgements.place
         for offset, type_ in outcome.acknowledgements.types.items():
             if type_ == AcknowledgeType.RENEW:
@@ -123,13 +156,10 @@ class AcquiredRecords:
         """Hand out once more the records whose locks were renewed."""
         renewed, self._renewed = self._renewed, []
         for place, message in renewed:
-            records = self._held.setdefault((place.topic, place.partition), {})
-            records[_offset(message)] = _Held(place, message, None)
+            held = self._held.setdefault(place, _Held())
+            held.messages.append(message)
+            held.undecided.add(_offset(message))
         return [message for _, message in renewed]
-
-
-def _is_decision(held: _Held) -> bool:
-    return held.type is not None and held.message is not None
 
 
 def _offset(message: Message[Any, Any]) -> int:
