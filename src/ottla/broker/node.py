@@ -65,6 +65,8 @@ _RECEIVE_BUDGET_BYTES = 512 * 1024 * 1024
 # encoding to the transport, which may write at the end of its own iteration.
 _ITERATIONS_FROM_COMMIT_TO_SOCKET = 6
 # Kafka takes 0 for log.cleaner.backoff.ms, too, and would look again and again without rest.
+# How Kafka's configuration says that something is not done by the clock.
+_NEVER_MS = 2**63 - 1
 _LEAST_CLEANER_BACKOFF_MS = 10
 
 
@@ -321,14 +323,14 @@ class BrokerNode:
             raise
         self.cluster.on_store_failure = self._metadata_failed
         self._discard = Discard(self._disk, self._new_worker("discard"))
-        if self.config.text("log.flush.policy") == FLUSH_POLICY_GROUP:
-            self._commit = GroupCommit(self._new_worker, self.storage_failed)
+        self._commit = GroupCommit(self._new_worker, self.storage_failed)
         self.partitions = Partitions(
             self._directories,
             self.resolver,
             self.clock,
             self.entropy,
             commit=self._commit,
+            trusts_page_cache=self.config.text("log.flush.policy") != FLUSH_POLICY_GROUP,
             discard=self._discard.later,
         )
         self._watch_directories()
@@ -488,6 +490,13 @@ class BrokerNode:
             "the checkpoint of offsets",
             self._checkpoint,
         )
+        flush_interval_ms = config.integer("log.flush.scheduler.interval.ms")
+        if flush_interval_ms < _NEVER_MS:
+            self._maintenance.every(
+                flush_interval_ms,
+                "flush",
+                lambda: self.partitions.flush_due(self.clock.wall_ms()),
+            )
         # Members from before the restart must be able to time out though nobody asks.
         self._run_in_background(self.groups.load_all())
         self._run_in_background(self.transactions.load_all())

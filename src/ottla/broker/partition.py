@@ -42,8 +42,11 @@ class Partition:
     __slots__ = (
         "_commit",
         "_commit_later",
+        "_flush",
+        "_flushed_ms",
         "_has_unawaited",
         "_observers",
+        "_segment_count",
         "_transaction_observers",
         "_waiters",
         "failure",
@@ -68,12 +71,15 @@ class Partition:
         *,
         commit: Callable[[Partition], None] | None,
         commit_later: Callable[[Partition], None] | None = None,
+        flush: Callable[[Partition], None] | None = None,
     ) -> None:
         """
         Args:
             commit: asks for a group commit; ``None`` where the operating system's page cache is
                 trusted (``log.flush.policy=os``).
             commit_later: asks for one that need not be soon; ``None``: ``commit`` does.
+            flush: where there is no ``commit``: asks for what was appended to become durable, when
+                a segment is full or ``flush.messages`` is reached.
         """
         self.name = name
         self.is_internal = is_internal(name.topic)
@@ -86,6 +92,10 @@ class Partition:
         self.high_watermark = log.log_end_offset if commit is None else log.flushed_offset
         self._commit = commit
         self._commit_later = commit if commit_later is None else commit_later
+        self._flush = flush
+        # When it was last seen with nothing to flush.
+        self._flushed_ms = 0
+        self._segment_count = log.segment_count
         # Whether something was appended since `_commit` was called last.
         self._has_unawaited = False
         self._waiters: deque[tuple[int, WatermarkWaiter]] = deque()
@@ -143,6 +153,10 @@ class Partition:
             origin=origin,
             guard=guard,
         )
+        if self._flush is not None and self.log.segment_count != self._segment_count:
+            self._segment_count = self.log.segment_count
+            # As Kafka does: a crash makes the next start look at what follows, and at no more.
+            self._flush(self)
         if is_awaited or self._commit_later is None:
             self._appended()
         else:
@@ -246,8 +260,23 @@ class Partition:
         if self._commit is not None:
             self._has_unawaited = False
             self._commit(self)
+            return
+        log = self.log
+        if (
+            log.log_end_offset - log.flushed_offset >= self.settings.flush_messages
+            and self._flush is not None
+        ):
+            # Who made it so many is answered when they are on disk.
+            self._flush(self)
         else:
-            self._advance(self.log.log_end_offset)
+            self._advance(log.log_end_offset)
+
+    def flush_if_due(self, now_ms: int) -> None:
+        """Ask for a flush when that of ``flush.ms`` is due and there is something to flush."""
+        if self.log.log_end_offset <= self.log.flushed_offset:
+            self._flushed_ms = now_ms
+        elif self._flush is not None and now_ms - self._flushed_ms >= self.settings.flush_ms:
+            self._flush(self)
 
     def flushed(self, target: FlushTarget) -> None:
         """A group commit ended: everything below the target's offset is on disk."""

@@ -38,7 +38,8 @@ class Partitions:
     """Every partition of this broker, by topic name and number.
 
     Args:
-        commit: the group commit, or ``None`` where the page cache is trusted.
+        commit: the group commit.
+        trusts_page_cache: answers wait for the group commit only where ``flush.messages`` says so.
         discard: takes the paths of files and directories that are no longer needed and removes
             them off the event loop, after so many milliseconds.
     """
@@ -50,7 +51,8 @@ class Partitions:
         clock: Clock,
         entropy: Entropy,
         *,
-        commit: GroupCommit | None,
+        commit: GroupCommit,
+        trusts_page_cache: bool,
         discard: Callable[[Sequence[str], int], None],
     ) -> None:
         self._directories = directories
@@ -58,6 +60,7 @@ class Partitions:
         self._clock = clock
         self._entropy = entropy
         self._commit = commit
+        self._trusts_page_cache = trusts_page_cache
         self._discard = discard
         self._topics: dict[str, dict[int, Partition]] = {}
         self._topic_names: dict[uuid.UUID, str] = {}
@@ -198,6 +201,12 @@ class Partitions:
         removed = log.remove_segments(plan, now_ms=now_ms)
         self._discard(removed, log.config.file_delete_delay_ms)
 
+    def flush_due(self, now_ms: int) -> None:
+        """Flush what ``flush.ms`` says is due."""
+        for partition in self:
+            if not partition.is_offline:
+                partition.flush_if_due(now_ms)
+
     def directory_of(self, partition: Partition) -> LogDirectory | None:
         """The log directory a partition's log lies in; ``None`` once it has been deleted."""
         return self._directory_of(partition.log)
@@ -266,14 +275,17 @@ class Partitions:
             self._unopened.setdefault(topic.name, {})[index] = failure
             return
         log.config = settings.log
+        commit = self._commit
+        is_trusted = self._trusts_page_cache
         partition = Partition(
             name,
             topic.topic_id,
             log,
             described.leader_epoch,
             settings,
-            commit=self._commit.request if self._commit is not None else None,
-            commit_later=self._commit.request_later if self._commit is not None else None,
+            commit=None if is_trusted else commit.request,
+            commit_later=None if is_trusted else commit.request_later,
+            flush=commit.request if is_trusted else None,
         )
         partition.isr = described.isr
         partitions[index] = partition

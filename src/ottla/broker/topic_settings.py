@@ -8,6 +8,7 @@ from ottla.log.config import LOG_APPEND_TIME, LogConfig
 from ottla.metadata.config.resolve import TopicConfig
 from ottla.records.compression import Codec
 
+NO_FLUSH = 2**63 - 1
 _PRODUCER = "producer"
 _CODECS = {
     "uncompressed": Codec.NONE,
@@ -28,6 +29,10 @@ class TopicSettings(NamedTuple):
     compression_level: int | None
     timestamp_before_max_ms: int
     timestamp_after_max_ms: int
+    flush_messages: int = NO_FLUSH
+    """After so many records the log is flushed, whatever ``log.flush.policy`` says."""
+    flush_ms: int = NO_FLUSH
+    """The same after so long, looked at every ``log.flush.scheduler.interval.ms``."""
 
     @property
     def max_message_bytes(self) -> int:
@@ -81,6 +86,8 @@ def topic_settings(
         compression_level=_level(config, codec),
         timestamp_before_max_ms=config.message_timestamp_before_max_ms,
         timestamp_after_max_ms=config.message_timestamp_after_max_ms,
+        flush_messages=config.flush_messages,
+        flush_ms=config.flush_ms,
     )
 
 
