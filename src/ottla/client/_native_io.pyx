@@ -250,16 +250,17 @@ cdef class ReceiveMemory:
     cdef int _take(self, _Room room) except -1:
         cdef int index
         cdef Py_ssize_t capacity
-        for index in range(self._kept_count):
+        for index in range(self._kept_count - 1, -1, -1):
             capacity = self._kept_sizes[index]
             if room._size <= capacity <= 4 * room._size:
                 room._data = self._kept[index]
                 room._capacity = capacity
-                self._kept_bytes -= capacity
-                self._kept_count -= 1
-                self._kept[index] = self._kept[self._kept_count]
-                self._kept_sizes[index] = self._kept_sizes[self._kept_count]
+                self._remove(index)
                 return 0
+            if capacity < room._size:
+                # Answers have become larger.
+                PyMem_RawFree(self._kept[index])
+                self._remove(index)
         # Answers are mostly a little smaller or larger than those before.
         capacity = (room._size + room._size // 32) // _GRAIN_BYTES * _GRAIN_BYTES + _GRAIN_BYTES
         room._data = <char*>PyMem_RawMalloc(capacity)
@@ -267,6 +268,12 @@ cdef class ReceiveMemory:
             raise MemoryError
         room._capacity = capacity
         return 0
+
+    cdef void _remove(self, int index) noexcept:
+        self._kept_bytes -= self._kept_sizes[index]
+        self._kept_count -= 1
+        self._kept[index] = self._kept[self._kept_count]
+        self._kept_sizes[index] = self._kept_sizes[self._kept_count]
 
     cdef void _return(self, char* data, Py_ssize_t capacity) noexcept:
         if self._kept_count == _MOST_KEPT or self._kept_bytes + capacity > _MOST_KEPT_BYTES:

@@ -163,6 +163,14 @@ def test_memory_is_used_again_when_nobody_looks_at_it() -> None:
     part.release()
     third = memoryview(memory.room(900_000))
     assert (len(third), third[:4]) == (900_000, b"kept")
+    third.release()
+    # What is too small is given up, what is far too large is kept for another time.
+    large, small = memoryview(memory.room(5_000_000)), memoryview(memory.room(70_000))
+    large[:4] = b"more"
+    large.release()
+    small.release()
+    again = memoryview(memory.room(5_000_000))
+    assert again[:4] == b"more"
     memory.give_back()
 
 
