@@ -395,6 +395,23 @@ def test_administration_of_groups(both: Both, new_topic: NewTopic, unique: Uniqu
     both(script)
 
 
+def test_log_directories(both: Both, new_topic: NewTopic) -> None:
+    def script(kafka: Library) -> None:
+        admin, topic = kafka.admin(), new_topic(2)
+        for wanted in ([topic], {topic: [1]}, {topic: [0, 1]}):
+            for broker in admin.describe_log_dirs(wanted):
+                for each in broker["log_dirs"]:
+                    kafka.see(broker["broker"], sorted(each), each["error_code"])
+                    kafka.see(each["total_bytes"] > each["usable_bytes"] > 0)
+                    for found in each["topics"]:
+                        assert found.pop("name") == topic
+                        kafka.see(sorted(found["partitions"], key=str))
+        everything = admin.describe_log_dirs(brokers=[1])
+        kafka.see(topic in str(everything))
+
+    both(script)
+
+
 # kafka-python leaves sockets open in these cases, so its part is written down.
 
 

@@ -25,10 +25,43 @@ from ottla.client.values import TopicPartition as ClientPartition
 from ottla.kafka_python.connecting import connected
 from ottla.kafka_python.consumer_offsets import translated
 from ottla.kafka_python.errors import KafkaTimeoutError, error_of, for_code
+from ottla.kafka_python.log_dirs import LogDirCalls
+from ottla.kafka_python.security import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+    ScramMechanism,
+    SecurityCalls,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
 from ottla.kafka_python.settings import COMMON, properties
 from ottla.kafka_python.structs import OffsetAndMetadata, TopicPartition
 from ottla.wire.errors import ErrorCode
 
+__all__ = [
+    "ACL",
+    "ACLFilter",
+    "ACLOperation",
+    "ACLPermissionType",
+    "ACLResourcePatternType",
+    "ConfigResource",
+    "ConfigResourceType",
+    "KafkaAdminClient",
+    "NewPartitions",
+    "NewTopic",
+    "ResourcePattern",
+    "ResourcePatternFilter",
+    "ResourceType",
+    "ScramMechanism",
+    "UserScramCredentialDeletion",
+    "UserScramCredentialUpsertion",
+]
 _DEFAULT_TIMEOUT_MS = 30_000
 _LOOK_AGAIN_SECONDS = 0.05
 _MOMENT_MS = 2_000
@@ -79,7 +112,7 @@ class ConfigResource:
         self.configs = configs
 
 
-class KafkaAdminClient:
+class KafkaAdminClient(SecurityCalls, LogDirCalls):
     """Administers a cluster. Answers are plain dictionaries and lists.
 
     Raises:

@@ -52,6 +52,14 @@ class RecordMetadata(NamedTuple):
     serialized_header_size: int
 
 
+class TopicPartitionReplica(NamedTuple):
+    """The replica of a partition on one broker."""
+
+    topic: str
+    partition: int
+    broker_id: int
+
+
 class ConsumerRecord(NamedTuple):
     """A message as it was read; sizes are in bytes, -1 of what there is not."""
 
