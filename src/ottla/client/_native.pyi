@@ -4,6 +4,7 @@ from ottla.client._reference import Deliveries as Deliveries
 from ottla.client._reference import DeliveryFuture as DeliveryFuture
 from ottla.client._reference import Message as Message
 from ottla.client._reference import MessageCursor as MessageCursor
+from ottla.client._reference import PollingProducerBase as PollingProducerBase
 from ottla.client._reference import ProducerBase as ProducerBase
 from ottla.client._reference import ProducerBatch as ProducerBatch
 from ottla.client._reference import RecordColumns as RecordColumns

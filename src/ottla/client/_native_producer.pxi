@@ -1,4 +1,4 @@
-# produce() and send(); part of _native.pyx, which includes it.
+# produce(), send() and poll(); part of _native.pyx, which includes it.
 
 cdef class ProducerBase:
     cdef readonly Accumulator _accumulator
@@ -94,10 +94,6 @@ cdef class ProducerBase:
             raise refusal(answer)
         return future
 
-    def _give_way(self):
-        if waiting_engines > 0:
-            give_way()
-
     def _append_with_room(
         self, timeout, topic, partition, key, value, headers, timestamp_ms, callback
     ):
@@ -105,3 +101,36 @@ cdef class ProducerBase:
 
     def __len__(self):
         return self._accumulator.message_count
+
+
+cdef class PollingProducerBase(ProducerBase):
+    cdef tuple _news
+
+    def __init__(
+        self, Accumulator accumulator not None, wake not None, default_callback=None,
+        make_future=None, tuple news=(),
+    ):
+        ProducerBase.__init__(self, accumulator, wake, default_callback, make_future)
+        self._news = news
+
+    def poll(self, timeout=-1):
+        """Call the callbacks of what has happened; if nothing has, wait for it first.
+
+        Args:
+            timeout: how many seconds to wait at most; negative (and by default) without limit.
+
+        Returns:
+            How many events were served: callbacks called, and messages delivered without one.
+
+        Raises:
+            Exception: what a callback raised, after all others were called.
+        """
+        if waiting_engines > 0:
+            give_way()
+        if type(timeout) is int and timeout == 0 and self._refusal is None:
+            for each in self._news:
+                if len(each) > 0:
+                    break
+            else:
+                return 0
+        return self._serve(timeout)

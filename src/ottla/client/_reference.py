@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ottla.client._reference_accumulator import Accumulator, ProducerBase
+from ottla.client._reference_accumulator import Accumulator
 from ottla.client._reference_batch import Deliveries, ProducerBatch, free_kept_buffers
 from ottla.client._reference_columns import RecordColumns
 from ottla.client._reference_consumer import ConsumerBase
@@ -14,6 +14,7 @@ from ottla.client._reference_future import DeliveryFuture
 from ottla.client._reference_lines import RecordLines, append_lines
 from ottla.client._reference_message import Message
 from ottla.client._reference_partitioners import consistent, fnv1a, murmur2
+from ottla.client._reference_producer import PollingProducerBase, ProducerBase
 from ottla.client._reference_rows import append_rows
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DeliveryFuture",
     "Message",
     "MessageCursor",
+    "PollingProducerBase",
     "ProducerBase",
     "ProducerBatch",
     "RecordColumns",

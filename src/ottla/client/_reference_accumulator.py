@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
-from ottla.client._reference_batch import DeliveryCallback, ProducerBatch
-from ottla.client._reference_future import DeliveryFuture
+from ottla.client._reference_batch import ProducerBatch
 from ottla.client._reference_partitioners import HASHES
 from ottla.client.appended import (
     APPENDED,
@@ -21,7 +18,6 @@ from ottla.client.appended import (
     UNKNOWN_TOPIC,
     WAKE,
     header_pairs,
-    refusal,
 )
 from ottla.client.arguments import int32, int64
 from ottla.ports.clock import Clock, SystemClock
@@ -402,153 +398,3 @@ def _encoded(content: object) -> bytes | None:
     if isinstance(content, str):
         return content.encode()
     raise TypeError(f"a key or value must be bytes, str or None, not {type(content).__name__}")
-
-
-class ProducerBase:
-    """``produce()`` and the count of messages; the base of the public producers.
-
-    Args:
-        accumulator: where records go.
-        wake: called, in the thread of ``produce``, when the engine has to look at ``ready``.
-        default_callback: the configuration's ``on_delivery``, for records without a callback.
-        make_future: makes what ``send`` returns.
-    """
-
-    def __init__(
-        self,
-        accumulator: Accumulator,
-        wake: Callable[[], object],
-        default_callback: DeliveryCallback | None = None,
-        make_future: Callable[[], Any] | None = None,
-    ) -> None:
-        self._accumulator = accumulator
-        self._make_future = make_future
-        self._is_parking = False
-        """While true, ``send`` takes it that the queue is full: others wait for room."""
-        self._wake = wake
-        self._default_callback = default_callback
-        self._refusal: Exception | None = None
-
-    def _refuse(self, exception: Exception | None) -> None:
-        """From now on ``produce`` raises this: closed, fatal, no transaction; None ends that."""
-        self._refusal = exception
-
-    def _make_futures_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """What ``send`` returns is a ``DeliveryFuture`` on this loop from now on."""
-        self._make_future = partial(DeliveryFuture, loop)
-
-    def _check_may_produce(self) -> None:
-        """Raise what ``refuse`` was given."""
-        if self._refusal is not None:
-            # Another one each time: an exception keeps the frames of all its raises.
-            raise type(self._refusal)(*self._refusal.args)
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes | str | None = None,
-        key: bytes | str | None = None,
-        partition: int = -1,
-        callback: DeliveryCallback | None = None,
-        on_delivery: DeliveryCallback | None = None,
-        timestamp: int = 0,
-        headers: Headers = None,
-        *,
-        timeout: float = 0,
-    ) -> None:
-        """Hand a message over for delivery; it is sent in the background.
-
-        Args:
-            topic: where it goes.
-            value: its content; text is sent as UTF-8.
-            key: what decides about its partition, unless ``partition`` does.
-            partition: the partition; -1: the partitioner chooses one.
-            callback: called as ``callback(error, message)`` with the outcome.
-            on_delivery: the same; ``callback`` wins.
-            timestamp: in milliseconds since the epoch; 0: now.
-            headers: a dictionary, or a list of (name, value) tuples.
-            timeout: how many seconds to wait for room when the queue is full, serving callbacks
-                meanwhile; negative: without limit.
-
-        Raises:
-            BufferError: the queue is full; poll() and try again.
-            KafkaException: too large, no such partition, no such topic.
-            TypeError: a value that can't be sent.
-        """
-        if self._refusal is not None:
-            self._check_may_produce()
-        if callback is None:
-            callback = on_delivery if on_delivery is not None else self._default_callback
-        answer = self._accumulator.append(
-            topic, partition, key, value, headers, timestamp, callback
-        )
-        if answer == QUEUE_FULL and timeout != 0:
-            answer = self._append_with_room(
-                timeout, topic, partition, key, value, headers, timestamp, callback
-            )
-        if answer == WAKE:
-            self._wake()
-        elif answer != APPENDED:
-            raise refusal(answer)
-        self._accumulator.pause_if_ahead()
-
-    def send(
-        self,
-        topic: str,
-        value: bytes | str | None = None,
-        key: bytes | str | None = None,
-        partition: int = -1,
-        timestamp: int = 0,
-        headers: Headers = None,
-        *,
-        timeout: float = 0,
-    ) -> Any:
-        """As ``produce``, with a future of the delivery, which needs no ``poll``.
-
-        Its result is the message; its exception, if the message could not be delivered, a
-        ``KafkaException``.
-
-        Raises:
-            BufferError: the queue is full (and still is after ``timeout`` seconds).
-            KafkaException: too large, no such partition, no such topic.
-            TypeError: a value that can't be sent.
-        """
-        if self._refusal is not None:
-            self._check_may_produce()
-        assert self._make_future is not None
-        future = self._make_future()
-        self._accumulator.has_futures = True
-        answer = QUEUE_FULL
-        if not self._is_parking:
-            answer = self._accumulator.append(
-                topic, partition, key, value, headers, timestamp, future
-            )
-        if answer == QUEUE_FULL:
-            answer = self._append_with_room(
-                timeout, topic, partition, key, value, headers, timestamp, future
-            )
-        if answer == WAKE:
-            self._wake()
-        elif answer != APPENDED:
-            raise refusal(answer)
-        return future
-
-    def _give_way(self) -> None:
-        """Let the engine run if it waits for that; nobody knows here whether it does."""
-
-    def _append_with_room(
-        self,
-        timeout: float,
-        topic: str,
-        partition: int,
-        key: bytes | str | None,
-        value: bytes | str | None,
-        headers: Headers,
-        timestamp_ms: int,
-        callback: Any,
-    ) -> int:
-        """What to do when the queue is full: producers that can wait do so here."""
-        return QUEUE_FULL
-
-    def __len__(self) -> int:
-        return self._accumulator.message_count

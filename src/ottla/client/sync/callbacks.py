@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 from ottla.client.backend import give_way_to_engines
@@ -32,6 +32,11 @@ class CallbackQueue:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def entries(self) -> Sized:
+        """What is there to be run, always the same object: empty if nothing is."""
+        return self._entries
 
     def put(self, callback: Callable[..., Any], *arguments: Any) -> None:
         """Have ``callback(*arguments)`` called by the next :meth:`run`; it counts as one event."""

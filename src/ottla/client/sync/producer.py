@@ -23,7 +23,7 @@ _CLOSED = "Producer has been closed"
 _HANDLE_CLOSED = "Handle has been closed"
 
 
-class Producer(active.ProducerBase):
+class Producer(active.PollingProducerBase):
     """Sends messages to topics, asynchronously: ``produce`` hands over, ``poll`` tells the outcome.
 
     Takes a dictionary of configuration properties, or the same as keywords. Callbacks (delivery
@@ -50,6 +50,7 @@ class Producer(active.ProducerBase):
             self._engine.wake,
             configuration.on_delivery,
             running_future,
+            self._reports.news,
         )
         self._engine.refuse_through(self)
 
@@ -202,21 +203,7 @@ class Producer(active.ProducerBase):
             self._check_open()
             self._reports.wait(left_s)
 
-    def poll(self, timeout: float = -1) -> int:
-        """Call the callbacks of what has happened; if nothing has, wait for it first.
-
-        Args:
-            timeout: how many seconds to wait at most; negative (and by default) without limit.
-
-        Returns:
-            How many events were served: callbacks called, and messages delivered without one.
-
-        Raises:
-            Exception: what a callback raised, after all others were called.
-        """
-        self._give_way()
-        if timeout == 0 and self._reports.is_empty and not self._is_unusable:
-            return 0
+    def _serve(self, timeout: float) -> int:
         seconds = _seconds(timeout)
         self._check_open()
         return self._reports.wait(seconds)
@@ -440,10 +427,6 @@ class Producer(active.ProducerBase):
         engine = self.__dict__.get("_engine")
         if engine is not None:
             engine.thread.stop(0)
-
-    @property
-    def _is_unusable(self) -> bool:
-        return self.is_closed or self._engine.thread.is_forked
 
     def _check_open(self, refusal: str = _CLOSED) -> None:
         if self.is_closed:

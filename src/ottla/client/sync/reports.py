@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sized
 from typing import TYPE_CHECKING
 
 from ottla.client.sync.callbacks import CallbackQueue
@@ -22,7 +23,8 @@ class DeliveryReports:
 
     def __init__(self) -> None:
         self.callbacks = CallbackQueue()
-        self._silent = 0
+        # One number at most: taken out and put back, by whichever thread, none is lost.
+        self._silent: list[int] = []
 
     # --- the engine's thread ---
 
@@ -32,7 +34,7 @@ class DeliveryReports:
 
     def count(self, records: int) -> None:
         """So many messages that have no callback have their outcome."""
-        self._silent += records
+        self._silent.append(records + self._take_silent())
         self.callbacks.notify()
 
     # --- the application's threads ---
@@ -42,8 +44,13 @@ class DeliveryReports:
 
         Raises what a callback raised, after all others of the batch were called.
         """
-        silent, self._silent = self._silent, 0
-        return silent + self.callbacks.run()
+        return self._take_silent() + self.callbacks.run()
+
+    def _take_silent(self) -> int:
+        try:
+            return self._silent.pop()
+        except IndexError:
+            return 0
 
     def wait(self, timeout_s: float) -> int:
         """As :meth:`serve`, waiting for an event; a negative time is no limit."""
@@ -61,9 +68,9 @@ class DeliveryReports:
                 return served
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to serve."""
-        return not self._silent and not self.callbacks
+    def news(self) -> tuple[Sized, ...]:
+        """All empty if there is nothing to serve; always the same objects."""
+        return self.callbacks.entries, self._silent
 
     def __len__(self) -> int:
         return len(self.callbacks)
