@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from ottla import Consumer
 from ottla.cli.main import main
 from ottla.testing.kafka_tools import run_ours
+from ottla.testing.waiting import eventually
 
 MAIN = "import sys; from ottla.cli.main import main; sys.exit(main())"
 TOOL = "import sys; from ottla.cli.kafka.entry import run; sys.exit(run(sys.argv[1], sys.argv[2:]))"
@@ -147,3 +149,46 @@ def test_a_record_that_is_too_large_is_told(bootstrap: str, new_topic: Callable[
     outcome = run_ours("kafka-console-producer", words, b"x" * 5000 + b"\n")
     assert outcome.status == 1
     assert "was not delivered" in outcome.stderr
+
+
+def test_a_group_is_reset(
+    ottla: Callable[..., Said],
+    bootstrap: str,
+    new_topic: Callable[..., str],
+    unique: Callable[[str], str],
+) -> None:
+    topic, group = new_topic(2), unique("group")
+    at = ["--bootstrap-server", bootstrap, "--topic", topic]
+    assert run_ours("kafka-console-producer", at, b"a\nb\nc\nd\n").status == 0
+    reset = ("groups", "reset", group, "-t", topic, "-o", "json")
+    planned = ottla(*reset, "--to", "latest")
+    assert planned.status == 0
+    assert sum(row["to"] for row in json.loads(planned.out)) == 4
+    assert "--execute" in planned.err
+    nothing = ottla("groups", "reset", group, "--to", "earliest")
+    assert (nothing.status, "--topic" in nothing.err) == (1, True)
+    unasked = ottla(*reset, "--to", "latest", "--execute")
+    assert (unasked.status, "--yes" in unasked.err) == (1, True)
+    assert ottla(*reset, "--to", "latest", "--execute", "--yes").status == 0
+    back = json.loads(ottla("groups", "reset", group, "--to", "-100", "-o", "json").out)
+    assert sum(row["change"] for row in back) == -4
+    for where in ("soon", "P", "2026-05-22", "--5", "1.5"):
+        assert ottla(*reset, f"--to={where}").status == 1
+    assert sum(row["to"] for row in json.loads(ottla(*reset, "--to", "PT1H").out)) == 0
+    assert ottla("groups", "reset", group, "--to", "earliest", "-t", "no-such-topic").status == 1
+
+
+def test_a_group_at_work_is_not_reset(
+    ottla: Callable[..., Said],
+    bootstrap: str,
+    new_topic: Callable[..., str],
+    unique: Callable[[str], str],
+) -> None:
+    topic, group = new_topic(), unique("group")
+    with Consumer({"bootstrap.servers": bootstrap, "group.id": group}) as consumer:
+        consumer.subscribe([topic])
+        eventually(lambda: consumer.poll(0.1) is None and consumer.assignment(), what="a member")
+        said = ottla("groups", "reset", group, "--to", "earliest", "-t", topic, "--execute", "-y")
+        assert said.status == 1
+        assert "1 member" in said.err
+        assert "stop them first" in said.err

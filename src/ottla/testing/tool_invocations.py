@@ -77,14 +77,14 @@ class SideBySide:
         one, other = (options_shown(each.stdout + each.stderr) for each in (of_java, of_ours))
         return [f"options: {sorted(one ^ other)}"] if one != other else []
 
-    def settled_differences(self, line: str) -> list[str]:
+    def settled_differences(self, line: str, masks: Mapping[str, str] | None = None) -> list[str]:
         """As ``differences``; what only looks is repeated for a while, since Kafka answers a change
         before all of its brokers know of it."""
-        found = self.differences(line)
+        found = self.differences(line, masks)
         deadline = time.monotonic() + SETTLING_SECONDS
-        only_looks = any(f"--{word}" in line for word in ("list", "describe"))
+        only_looks = any(f"--{word}" in line for word in ("list", "describe", "verify"))
         while found and only_looks and time.monotonic() < deadline:
-            found = self.differences(line)
+            found = self.differences(line, masks)
         return found
 
     def run_java(self, line: str, masks: Mapping[str, str] | None = None) -> Outcome:

@@ -65,6 +65,7 @@ _AS_PROPERTIES = {
     "socket-buffer-size": "socket.send.buffer.bytes",
 }
 _MOST_ERRORS_TOLD = 10
+_GIVEN_UP = ("_PURGE_QUEUE", "_PURGE_INFLIGHT")
 
 
 def run(options: Options) -> int:
@@ -136,7 +137,7 @@ class _Sending:
         self._form = form
         self._is_sync = options.has("sync")
         self._block_ms = options.number("max-block-ms") or 0
-        self._failed = 0
+        self._failed = self._told = 0
         self._line_number = 0
 
     def run(self, producer: Producer) -> None:
@@ -152,8 +153,8 @@ class _Sending:
     @property
     def status(self) -> int:
         """The exit code, which tells whether all of it arrived; only known at the end."""
-        if self._failed > _MOST_ERRORS_TOLD:
-            print(f"{self._failed} records were not delivered", file=sys.stderr)
+        if self._failed > self._told:
+            print(f"not delivered in all: {self._failed}", file=sys.stderr)
         return 1 if self._failed else 0
 
     @staticmethod
@@ -202,7 +203,9 @@ class _Sending:
         if error is None:
             return
         self._failed += 1
-        if self._failed <= _MOST_ERRORS_TOLD:
+        # What was given up is told once, by its reason.
+        if self._told < _MOST_ERRORS_TOLD and error.name() not in _GIVEN_UP:
+            self._told += 1
             print(
                 f"a record for {message.topic()} was not delivered: {error.str()}", file=sys.stderr
             )

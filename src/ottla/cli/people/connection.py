@@ -14,6 +14,7 @@ from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.properties import for_our_client, load
 from ottla.cli.people.output import FORMATS
 from ottla.cli.people.profiles import Profiles, default_path, resolve
+from ottla.cli.people.progress import Progress
 
 Result = TypeVar("Result")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,7 +29,8 @@ class Connection(NamedTuple):
 
     def ask(self, work: Callable[[Cluster], Awaitable[Result]]) -> Result:
         """Do some asking; raises ``ToolFailure`` when nobody answers."""
-        return ask_cluster(self.entries, work, timeout_ms=self.timeout_s * 1000)
+        with Progress(f"Asking {self.entries.get('bootstrap.servers', 'the cluster')}"):
+            return ask_cluster(self.entries, work, timeout_ms=self.timeout_s * 1000)
 
     @property
     def client_settings(self) -> dict[str, str]:

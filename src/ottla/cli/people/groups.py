@@ -20,13 +20,17 @@ from ottla.cli.kafka.group_queries import (
 from ottla.cli.kafka.group_tables import OffsetRow, offset_rows
 from ottla.cli.kafka.partition_offsets import LATEST, FoundOffset, list_offsets
 from ottla.cli.people.connection import Connection, confirm, with_connection, with_output
+from ottla.cli.people.group_resets import reset
 from ottla.cli.people.output import Row, rich_table, show
 from ottla.wire.errors import ErrorCode
 
 
 @click.group()
 def groups() -> None:
-    """List groups, see how far they lag behind, delete them."""
+    """List groups, see how far they lag behind, reset and delete them."""
+
+
+groups.add_command(reset)
 
 
 @groups.command("list")

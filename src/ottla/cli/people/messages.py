@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
+import os
+import stat
 import sys
 import time
 from typing import Any
@@ -15,6 +18,7 @@ from ottla.cli.kafka.console_consumer import view
 from ottla.cli.kafka.console_lines import read_lines
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.people.connection import Connection, with_connection
+from ottla.cli.people.progress import Progress
 
 _IDLE_SECONDS = 1.0
 
@@ -54,17 +58,33 @@ def produce(
             reasons[error.str()] += 1
 
     count = 0
-    with client_errors(settings["bootstrap.servers"]), producing(settings) as producer:
+    servers = settings["bootstrap.servers"]
+    with (
+        client_errors(servers),
+        producing(settings) as producer,
+        _progress_of_input(value) as progress,
+    ):
         for text, text_key in _records(value, key, key_separator):
             count += 1
             producer.produce(
                 topic, text, text_key, headers=named or None, on_delivery=delivered, timeout=-1
             )
             producer.poll(0)
+            progress.advance(len(text) + 1)
     if reasons:
         failed, [(reason, _)] = reasons.total(), reasons.most_common(1)
         raise ToolFailure(f"{failed} of {count} records were not delivered: {reason}")
     click.echo(f"{count} record{'s' if count != 1 else ''} delivered to '{topic}'.", err=True)
+
+
+def _progress_of_input(value: str | None) -> Progress:
+    """How far standard input has been read; how much there is, is known of files only."""
+    total = None
+    if value is None:
+        with contextlib.suppress(OSError, ValueError):
+            found = os.fstat(sys.stdin.fileno())
+            total = found.st_size if stat.S_ISREG(found.st_mode) else None
+    return Progress("Producing", total, counts_bytes=True)
 
 
 def _records(value: str | None, key: str | None, separator: str | None) -> Any:
@@ -108,7 +128,8 @@ def consume(
 
         with Consumer({**settings, "error_cb": tell_trouble}) as consumer:
             unfinished = _start(consumer, topic, group, tail, connection.timeout_s)
-            _show(consumer, unfinished, follow=follow, most=most, output=output)
+            with Progress("Consuming", is_wanted=not sys.stdout.isatty()) as progress:
+                _show(consumer, unfinished, progress, follow=follow, most=most, output=output)
 
 
 def _start(
@@ -133,12 +154,19 @@ def _start(
 
 
 def _show(
-    consumer: Any, unfinished: set[int] | None, *, follow: bool, most: int | None, output: str
+    consumer: Any,
+    unfinished: set[int] | None,
+    progress: Progress,
+    *,
+    follow: bool,
+    most: int | None,
+    output: str,
 ) -> None:
     from ottla import KafkaError, KafkaException
 
     count, last = 0, time.monotonic()
     while most is None or count < most:
+        before = count
         for message in consumer.consume(500 if most is None else min(500, most - count), 0.2):
             error = message.error()
             if error is None:
@@ -151,6 +179,7 @@ def _show(
             else:
                 raise KafkaException(error)
         sys.stdout.buffer.flush()
+        progress.advance(count - before)
         is_idle = time.monotonic() - last > _IDLE_SECONDS
         if not follow and (unfinished == set() or (unfinished is None and count and is_idle)):
             return
