@@ -33,7 +33,6 @@ from ottla.client.core.membership.membership import (
     WantTopics,
 )
 from ottla.client.core.membership.settings import MembershipSettings
-from ottla.client.core.sharing.membership import ShareMembership
 from ottla.client.core.targets import ANY, Coordinator, KeyType, Lane
 from ottla.client.engine.engine import Engine
 from ottla.client.errors import KafkaError, KafkaException
@@ -69,6 +68,9 @@ class GroupMember:
         self._is_sharing = isinstance(configuration, ShareConsumerConfiguration)
         self._core: Membership
         if self._is_sharing:
+            # Most consumers don't: theirs is not to take longer to load.
+            from ottla.client.core.sharing.membership import ShareMembership
+
             self._core = ShareMembership(settings, _new_member_id(entropy), engine.cluster)
         elif configuration.group_protocol == "consumer":
             self._core = ConsumerMembership(settings, _new_member_id(entropy), engine.cluster)
