@@ -9,6 +9,7 @@ from ottla.client.core.targets import Coordinator, KeyType
 from ottla.wire.api.k10_find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from ottla.wire.errors import ErrorCode
 
+_MAX_PORT = 65535
 # From this version on one request asks for many keys of one type.
 _BATCHED_FROM = 4
 # What passes: the topic of the coordinators is being made, or its partition moves.
@@ -104,7 +105,8 @@ class CoordinatorCache:
 
 def _checked(found: Found) -> Found:
     """What names no broker is no answer, though it has no error either."""
-    if found.error_code == ErrorCode.NONE and (found.broker_id < 0 or not found.host):
+    is_somewhere = found.broker_id >= 0 and bool(found.host) and 0 < found.port <= _MAX_PORT
+    if found.error_code == ErrorCode.NONE and not is_somewhere:
         return found._replace(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE)
     return found
 

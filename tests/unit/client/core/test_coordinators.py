@@ -79,6 +79,10 @@ def test_errors_that_pass_and_errors_that_stay(code: ErrorCode, is_passing: bool
 
 def test_an_answer_without_a_broker_is_none() -> None:
     cache = CoordinatorCache()
+    nowhere = answer(("a", 1, 0))
+    for port in (-1, 0, 65_536):
+        nowhere.coordinators[0].port = port
+        assert cache.answered([A], nowhere, 4)[0].is_passing
     [found] = cache.answered([A], answer(("a", -1, 0)), 4)
     assert found.is_passing
     assert cache.lookup(A) is None
