@@ -26,6 +26,10 @@ from ottla.testing.tool_invocations import SUFFIXES, SideBySide, without_sides
 pytestmark = [pytest.mark.jvm, pytest.mark.slow]
 
 INVOCATIONS = sorted((pathlib.Path(__file__).parent / "invocations").glob("*.txt"))
+NUMBERS = {
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[:.]\d+": "<time>",
+    r"(?<!exit )-?\b(\d+(?:[.,]\d+)*(?:E-?\d+)?|NaN|Infinity)\b": "<number>",
+}
 PARTITION = {"topic": "data", "partition": 0}
 FILES = {
     "plan.csv": "data,0,3\ndata,2,4\n",
@@ -183,6 +187,16 @@ def test_our_tools_do_as_javas_do(
     found = []
     for line in lines_of(path):
         if difference := both.settled_differences(line):
+            found += [line, *(f"    {each}" for each in difference)]
+    assert not found, "\n".join(found)
+
+
+def test_what_measures_tells_the_same(server: str, files: pathlib.Path, java: JavaTools) -> None:
+    path = pathlib.Path(__file__).parent / "invocations" / "measuring" / "measuring.txt"
+    both = SideBySide(java, {"S": f"--bootstrap-server {server}", "B": server, "DIR": str(files)})
+    found = []
+    for line in lines_of(path):
+        if difference := both.differences(line, NUMBERS):
             found += [line, *(f"    {each}" for each in difference)]
     assert not found, "\n".join(found)
 

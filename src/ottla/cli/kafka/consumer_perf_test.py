@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from ottla.cli.kafka.client_metrics import ClientMetrics
 from ottla.cli.kafka.client_settings import client_failures, config_file, tell_trouble
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, UsageError
@@ -60,7 +61,11 @@ class Consumed(NamedTuple):
 
 def run(options: Options) -> int:
     """Check the options, then consume and tell."""
-    wanted = given_name(options, "num-records", "messages", prefix="Warning: ")
+    wanted = "messages" if options.has("messages") else "num-records"
+    if options.has("messages") and options.has("num-records"):
+        raise UsageError("Options --messages and --num-records cannot be specified together.")
+    if options.has("messages"):
+        print("Warning: --messages is deprecated. Use --num-records instead.")
     if options.has("topic") == options.has("include"):
         raise UsageError("Exactly one of the following arguments is required: [topic], [include]")
     if not options.has(wanted):
@@ -77,8 +82,12 @@ def run(options: Options) -> int:
     with client_failures(options):
         from ottla import Consumer
 
-        with Consumer({**for_our_client(given), "error_cb": tell_trouble}) as consumer:
+        metrics = ClientMetrics("consumer") if options.has("print-metrics") else None
+        settings = {**for_our_client(given), **(metrics.settings if metrics else {})}
+        with Consumer({**settings, "error_cb": tell_trouble}) as consumer:
             shown.run(consumer, options, count)
+        if metrics is not None:
+            print("\n".join(metrics.lines()))
     return 0
 
 

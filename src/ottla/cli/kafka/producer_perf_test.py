@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ottla.cli.kafka.client_metrics import ClientMetrics
 from ottla.cli.kafka.client_settings import client_errors, producing
 from ottla.cli.kafka.failures import ToolFailure
 from ottla.cli.kafka.latencies import Latencies, total_line, window_line
@@ -22,10 +24,12 @@ _DEFAULT_TRANSACTION_MS = 3000
 _RENAMED = (("producer_props", "command_property"), ("producer.config", "command_config"))
 
 
+_PROGRAM = "kafka-producer-perf-test"
+_LAST_STATISTICS_SECONDS = 0.3
+
+
 def _build() -> Parser:
-    parser = Parser(
-        prog="kafka-producer-perf-test", description="Measures how fast records can be produced."
-    )
+    parser = Parser(prog=_PROGRAM, description="Measures how fast records can be produced.")
     parser.add_argument("--bootstrap-server", help="The brokers to connect to first.")
     parser.add_argument("--topic", required=True, help="Where to produce to.")
     parser.add_argument("--num-records", type=int, required=True, help="How many records.")
@@ -65,8 +69,15 @@ def _act(given: argparse.Namespace) -> int:
         )
     settings = producer_settings(names)
     payload = _payloads(given)
-    with client_errors(settings["bootstrap.servers"]), producing(settings) as producer:
-        return _Run(producer, given, payload, settings).run()
+    metrics = ClientMetrics("producer") if given.print_metrics else None
+    watched = {**settings, **(metrics.settings if metrics else {})}
+    with client_errors(settings["bootstrap.servers"]), producing(watched) as producer:
+        status = _Run(producer, given, payload, settings).run()
+        if metrics is not None:
+            # Statistics come at intervals: those after the last record are wanted.
+            producer.poll(_LAST_STATISTICS_SECONDS)
+            print("\n".join(metrics.lines()))
+        return status
 
 
 def producer_settings(names: dict[str, Any]) -> dict[str, str]:
@@ -95,23 +106,24 @@ def producer_settings(names: dict[str, Any]) -> dict[str, str]:
 def _payloads(given: argparse.Namespace) -> Callable[[int], bytes]:
     if given.record_size is not None:
         if given.record_size <= 0:
-            raise ToolFailure("--record-size should be greater than zero.")
+            raise ToolFailure(f"{_PROGRAM}: error: --record-size should be greater than zero.")
         letters = random.choices(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=given.record_size)  # noqa: S311
         fixed = bytes(letters)
         return lambda number: fixed
     if given.payload_monotonic:
         return lambda number: b"%d" % number
     delimiter = given.payload_delimiter.encode().decode("unicode_escape").encode()
+    path = os.path.abspath(given.payload_file)
+    print(f"Reading payloads from: {path}")
     try:
-        with open(given.payload_file, "rb") as file:
+        with open(path, "rb") as file:
             listed = [part for part in file.read().split(delimiter) if part]
     except OSError as error:
-        raise ToolFailure(
-            f"File does not exist or empty file provided: {given.payload_file}",
-            error.strerror or "",
-        ) from None
+        hint = f"{path}: {error.strerror}"
+        raise ToolFailure("File does not exist or empty file provided.", hint) from None
     if not listed:
         raise ToolFailure("File does not exist or empty file provided.")
+    print(f"Number of records read: {len(listed)}")
     return lambda number: random.choice(listed)  # noqa: S311 - a choice, no secret
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import socket
+import time
 import uuid
+from typing import TYPE_CHECKING
 
 from ottla.cli.kafka.failures import ToolFailure
-from ottla.cli.kafka.metadata_versions import NEWEST, describe_dependencies, version_mapping
+from ottla.cli.kafka.metadata_versions import (
+    NEWEST,
+    describe_dependencies,
+    features_of_release,
+    version_mapping,
+)
 from ottla.cli.kafka.properties import load
 from ottla.cli.kafka.subcommands import Parser, Subcommands, subcommand
 from ottla.cli.kafka.uuids import format_uuid
@@ -17,6 +26,9 @@ from ottla.log.text_files import (
     format_meta_properties,
     parse_meta_properties,
 )
+
+if TYPE_CHECKING:
+    from ottla.wire.quorum_records import Voter
 
 META_PROPERTIES = "meta.properties"
 _DEFAULT_DIRECTORY = "/tmp/kafka-logs"  # noqa: S108 - what Kafka takes where log.dirs is not set
@@ -139,6 +151,11 @@ def _shown(meta: MetaProperties) -> str:
 
 
 def _check_format(given: argparse.Namespace) -> None:
+    if given.initial_controllers:
+        raise ToolFailure(
+            "--initial-controllers can't be had here",
+            "--standalone begins a quorum with one controller, to which others can be added",
+        )
     if given.add_scram:
         raise ToolFailure(
             "--add-scram can't be had here", "add credentials with kafka-configs once it runs"
@@ -175,18 +192,69 @@ def _format(given: argparse.Namespace, entries: dict[str, str], directories: lis
     if not fresh:
         print("All of the log directories are already formatted.")
     for directory in fresh:
-        print(f"Formatting data directory {directory} with metadata.version {NEWEST}.")
-        _write(directory, MetaProperties(given.cluster_id, int(text), uuid.uuid4()))
+        meta = MetaProperties(given.cluster_id, int(text), uuid.uuid4())
+        kind = "data"
+        if directory == metadata_directory(entries):
+            kind = "dynamic metadata voter" if given.standalone else "metadata"
+            _write_snapshots(directory, meta, entries, is_standalone=given.standalone)
+        print(f"Formatting {kind} directory {directory} with metadata.version {NEWEST}.")
+        # Last: without it the directory counts as not formatted.
+        _write(directory, META_PROPERTIES, format_meta_properties(meta))
     return 0
 
 
-def _write(directory: str, meta: MetaProperties) -> None:
-    """Put the file there whole or not at all, and so that a power cut doesn't take it back."""
-    path = os.path.join(directory, META_PROPERTIES)
+def metadata_directory(entries: dict[str, str]) -> str:
+    """The directory in which Apache Kafka keeps the cluster's metadata."""
+    text = entries.get("log.dirs") or entries.get("log.dir") or _DEFAULT_DIRECTORY
+    return entries.get("metadata.log.dir", "").strip() or text.split(",")[0].strip()
+
+
+def _write_snapshots(
+    directory: str, meta: MetaProperties, entries: dict[str, str], *, is_standalone: bool
+) -> None:
+    from ottla.cli.kafka import storage_snapshots as snapshots
+
+    now_ms = int(time.time() * 1000)
+    _write(
+        directory,
+        snapshots.BOOTSTRAP,
+        snapshots.bootstrap_snapshot(features_of_release(NEWEST), now_ms),
+    )
+    if is_standalone:
+        voters = [_this_controller(meta, entries)]
+        data = snapshots.quorum_snapshot(voters, now_ms)
+        _write(directory, snapshots.FIRST_SNAPSHOT, data)
+
+
+def _this_controller(meta: MetaProperties, entries: dict[str, str]) -> Voter:
+    """The only voter: this node, at its controller's listener."""
+    from ottla.wire.quorum_records import VersionRange, Voter, VoterEndpoint
+
+    name = entries.get("controller.listener.names", "").split(",")[0].strip()
+    listeners = entries.get("advertised.listeners", "") + "," + entries.get("listeners", "")
+    found = re.search(rf"(?:^|,)\s*{re.escape(name)}://([^:,]*):(\d+)", listeners)
+    if not name or found is None:
+        raise ToolFailure(
+            "A controller of its own needs a listener",
+            "set controller.listener.names, and listeners with that name",
+        )
+    host, port = found[1] or socket.getfqdn(), int(found[2])
+    return Voter(
+        voter_id=meta.node_id,
+        voter_directory_id=meta.directory_id or uuid.UUID(int=0),
+        endpoints=[VoterEndpoint(name=name, host=host, port=port)],
+        k_raft_version_feature=VersionRange(min_supported_version=0, max_supported_version=1),
+    )
+
+
+def _write(directory: str, name: str, data: bytes) -> None:
+    """Put a file there whole or not at all, and so that a power cut doesn't take it back."""
+    path = os.path.join(directory, name)
+    directory = os.path.dirname(path)
     try:
         os.makedirs(directory, exist_ok=True)
         with open(f"{path}.tmp", "wb") as file:
-            file.write(format_meta_properties(meta))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(f"{path}.tmp", path)

@@ -152,8 +152,8 @@ class _Reading:
     def _tell_record(message: Message[Any, Any]) -> None:
         event(
             "record_data",
-            key=(message.key() or b"").decode(errors="replace"),
-            value=(message.value() or b"").decode(errors="replace"),
+            key=_text(message.key()),
+            value=_text(message.value()),
             topic=message.topic(),
             partition=message.partition(),
             offset=message.offset(),
@@ -176,6 +176,10 @@ class _Reading:
             event("offsets_committed", offsets=shown, success=False, error=error.str())
         else:
             event("offsets_committed", offsets=shown, success=True)
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else data.decode(errors="replace")
 
 
 TOOL = Subcommands(_build, _act)

@@ -33,7 +33,8 @@ def _build() -> Parser:
     parser.add_argument("--message-create-time", type=int, default=-1, help="The first time in ms.")
     parser.add_argument("--value-prefix", type=int, help="What stands before each number.")
     parser.add_argument("--repeating-keys", type=int, help="How many keys to use in turn.")
-    parser.add_argument("--bootstrap-server", required=True, help="The brokers to ask first.")
+    connection = parser.add_mutually_exclusive_group(required=True)
+    connection.add_argument("--bootstrap-server", help="The brokers to ask first.")
     return parser
 
 
