@@ -119,14 +119,16 @@ class Connections:
             self._loop.call_soon(self._flush)
         self._unflushed.append(session)
 
-    def await_turn(self, session: Session) -> None:
-        """Call ``begin_turn`` when a large request may run: after what else has arrived by now, and
-        one of all connections in an iteration of the loop. So small requests are never behind more
-        than one."""
-        self._awaiting_turn.append(session)
-        if not self._is_turn_taken:
-            self._is_turn_taken = True
-            self._loop.call_soon(self._next_turn)
+    def take_turn(self, session: Session) -> bool:
+        """Whether a large request may run in this iteration of the loop: one of all connections
+        does, so that small ones are never behind more than that. Otherwise ``begin_turn`` is called
+        when it may."""
+        if self._is_turn_taken:
+            self._awaiting_turn.append(session)
+            return False
+        self._is_turn_taken = True
+        self._loop.call_soon(self._next_turn)
+        return True
 
     def _next_turn(self) -> None:
         if not self._awaiting_turn:

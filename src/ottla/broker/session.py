@@ -207,12 +207,11 @@ class Session(asyncio.BufferedProtocol):
         self.close()
 
     def may_begin(self, size_bytes: int) -> bool:
-        """Whether a complete frame may run now; a large one waits for its turn."""
-        if size_bytes < _LARGE_REQUEST_BYTES:
+        """Whether a complete frame may run now; a large one waits while others are running."""
+        if size_bytes < _LARGE_REQUEST_BYTES or self._connections.take_turn(self):
             return True
         self._awaits_turn = True
         self._block()
-        self._connections.await_turn(self)
         return False
 
     def begin_turn(self) -> None:

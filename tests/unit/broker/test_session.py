@@ -169,10 +169,6 @@ def test_a_large_request_is_a_turn_of_its_own() -> None:
     async def story() -> None:
         wire = Wire(max_frame_bytes=1 << 20)
         wire.send(b"x" * (1 << 20))
-        # What else has arrived by now comes first.
-        assert not wire.executor.seen
-        await asyncio.sleep(0)
-        assert wire.executor.seen
         assert wire.transport.is_reading_paused
         await asyncio.sleep(0)
         assert not wire.transport.is_reading_paused
@@ -186,11 +182,11 @@ def test_one_large_request_of_all_connections_runs_between_two_looks_at_the_smal
         wires = [Wire(max_frame_bytes=1 << 20, connections=connections) for _ in range(3)]
         for number, wire in enumerate(wires):
             wire.send(bytes([number]) * (1 << 20))
-        for begun in (0, 1, 2, 3):
-            seen = [bool(wire.executor.seen) for wire in wires]
-            assert seen == [number < begun for number in range(3)]
-            if begun == 1:
-                wires[0].send(b"small")
+        wires[0].send(b"small")
+        for begun in (1, 2, 3):
+            assert [bool(wire.executor.seen) for wire in wires] == [
+                number < begun for number in range(3)
+            ]
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not any(wire.transport.is_reading_paused for wire in wires)
@@ -207,8 +203,6 @@ def test_a_reply_that_is_ready_does_not_let_a_large_request_jump_the_queue() -> 
         first.send(b"x" * (1 << 20))
         second.send(b"produce" + bytes(1 << 19))
         second.complete(b"produce1")
-        await asyncio.sleep(0)
-        assert len(first.executor.seen) == 1
         assert second.executor.seen == [b"produce1"]
         await asyncio.sleep(0)
         assert len(second.executor.seen) == 2
@@ -223,7 +217,7 @@ def test_a_connection_lost_before_its_turn_stops_nobody() -> None:
         for wire in wires:
             wire.send(b"x" * (1 << 20))
         wires[1].session.connection_lost(None)
-        for _ in range(4):
+        for _ in range(3):
             await asyncio.sleep(0)
         assert [len(wire.executor.seen) for wire in wires] == [1, 0, 1]
 
