@@ -192,3 +192,18 @@ def test_a_group_at_work_is_not_reset(
         assert said.status == 1
         assert "1 member" in said.err
         assert "stop them first" in said.err
+
+
+def test_who_stops_reading_ends_the_consumer(bootstrap: str, new_topic: Callable[..., str]) -> None:
+    """Also when nothing more comes: it would wait for ever."""
+    topic = new_topic()
+    at = ["--bootstrap-server", bootstrap, "--topic", topic]
+    run_ours("kafka-console-producer", at, b"a\nb\n")
+    command = [sys.executable, "-c", TOOL, "kafka-console-consumer", *at, "--from-beginning"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as consumer:
+        assert consumer.stdout is not None
+        assert consumer.stderr is not None
+        assert consumer.stdout.readline() == b"a\n"
+        consumer.stdout.close()
+        assert b"Traceback" not in consumer.stderr.read()
+        assert consumer.wait(30) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import select
 import sys
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -219,6 +220,8 @@ class _Showing:
                 last = now
             elif self._timeout_s is not None and now - last > self._timeout_s:
                 return
+            elif is_reader_gone(sys.stdout.buffer):
+                raise BrokenPipeError
 
     def _show_text(self, consumer: Consumer, most: int) -> int:
         """Values are all that is shown: the client makes lines of them."""
@@ -268,6 +271,16 @@ def _check(error: KafkaError) -> None:
     if error.name() not in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"):
         raise KafkaException(error)
     print(f"{error.str()}: waiting for it", file=sys.stderr)
+
+
+def is_reader_gone(output: BinaryIO) -> bool:
+    """Whether nobody reads a pipe any more (``| head -1``), before anything is written to it."""
+    try:
+        poll = select.poll()
+        poll.register(output.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):
+        return False  # it is in memory
 
 
 def write_whole(output: BinaryIO, data: memoryview) -> None:
