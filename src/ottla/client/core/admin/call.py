@@ -168,6 +168,9 @@ class Progress(Generic[K, V]):
 
     def answered(self, ask: Ask, answer: Message, now_ms: float, randomness: float) -> None:
         """An answer has come."""
+        if ask not in self._asking:
+            # It was given up in the very moment in which it was settled.
+            return
         self._asking.remove(ask)
         try:
             read = self._call.route.learn(ask.keys, answer) if ask.is_lookup else None
@@ -194,6 +197,8 @@ class Progress(Generic[K, V]):
 
     def failed(self, ask: Ask, error: KafkaError, now_ms: float, randomness: float) -> None:
         """There will be no answer."""
+        if ask not in self._asking:
+            return
         self._asking.remove(ask)
         is_too_new = ask.is_lookup and error.code() == KafkaError._UNSUPPORTED_FEATURE
         if is_too_new and self._call.route.has_simpler_lookup():
