@@ -1,6 +1,10 @@
 # The shortest way from a fetched partition to the application; part of _native.pyx.
 
 
+cdef enum:
+    MOST_CONSUMED = 1_000_000
+
+
 cdef class ConsumerBase:
     cdef public MessageCursor _cursor
     cdef public bint _has_news, _has_polled
@@ -20,3 +24,20 @@ cdef class ConsumerBase:
                 self._has_polled = True
                 return message
         return self._poll(timeout)
+
+    def consume(self, num_messages=1, timeout=-1):
+        cdef list messages = []
+        if waiting_engines > 0:
+            give_way()
+        if (
+            self._cursor is not None
+            and not self._has_news
+            and type(num_messages) is int
+            and 0 < num_messages <= MOST_CONSUMED
+            and (type(timeout) is float or type(timeout) is int)
+        ):
+            messages = self._cursor.take(num_messages)
+            if len(messages) == num_messages:
+                self._has_polled = True
+                return messages
+        return self._consume(num_messages, timeout, messages)

@@ -90,18 +90,9 @@ class Consumer(active.ConsumerBase):
             if (left_s is not None and left_s <= 0) or not self._callbacks.wait(left_s):
                 return None
 
-    def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Message[Any, Any]]:
-        """As many messages as there are until the time is over, ``num_messages`` at most.
-
-        Errors are among them, see ``Message.error()``. Callbacks run within this call.
-
-        Args:
-            num_messages: how many at most; 0 returns at once.
-            timeout: how long to wait for all of them, in seconds; -1 for as long as it takes.
-
-        Raises:
-            ValueError: ``num_messages`` is negative or more than a million.
-        """
+    def _consume(
+        self, num_messages: int, timeout: float, messages: list[Message[Any, Any]]
+    ) -> list[Message[Any, Any]]:
         limit_s = arguments.seconds(timeout)
         count = arguments.message_count(num_messages)
         with self._opened():
@@ -109,12 +100,13 @@ class Consumer(active.ConsumerBase):
                 return []
             self._begin_polling()
             try:
-                return self._take(count, limit_s)
+                return self._take(count, limit_s, messages)
             finally:
                 self._end_polling()
 
-    def _take(self, count: int, limit_s: float | None) -> list[Message[Any, Any]]:
-        messages: list[Message[Any, Any]] = []
+    def _take(
+        self, count: int, limit_s: float | None, messages: list[Message[Any, Any]]
+    ) -> list[Message[Any, Any]]:
         deadline: float | None = None
         try:
             while True:
