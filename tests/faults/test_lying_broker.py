@@ -17,6 +17,11 @@ from ottla.testing.process import BrokerProcess
 from ottla.testing.topics import create_topic
 from ottla.testing.waiting import eventually
 
+# A socket of the proxy's that goes while its other end is being opened is left to the collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, COMMIT, LOOK_UP, COORDINATOR = 0, 1, 2, 3, 8, 9, 10
 JOIN, HEARTBEAT, LEAVE, SYNC, API_VERSIONS, PRODUCER_ID, BEAT = 11, 12, 13, 14, 18, 22, 68
 GROUPS = {COORDINATOR, JOIN, HEARTBEAT, LEAVE, SYNC, COMMIT, LOOK_UP, LIST_OFFSETS}
