@@ -79,6 +79,7 @@ def test_our_tools_do_as_javas_do(name: str, both: SideBySide) -> None:
     [
         (r"kafka-console-producer $A --topic secret@ <<< x\n", "authorization failed"),
         ("kafka-console-consumer $A --topic secret@ --timeout-ms 8000", "Topic authorization"),
+        ("kafka-console-consumer $A --topic secret@ --partition 0", "Topic authorization"),
         ("kafka-configs $A --describe --entity-type topics --entity-name secret@", "authorization"),
         ("kafka-topics $W --list", "Invalid username or password"),
         ("kafka-consumer-groups $W --list", "Invalid username or password"),

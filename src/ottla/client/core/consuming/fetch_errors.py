@@ -96,7 +96,8 @@ class FetchErrors:
         if error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED and not is_new:
             return Resolution.NOTHING
         partition.reported_error = error_code
-        return KafkaError(error_code, f"Fetch from broker failed: {KafkaError(error_code).str()}")
+        reason = KafkaError(error_code).str()
+        return KafkaError(error_code, f"Fetch from broker {broker_id} failed: {reason}")
 
     def _out_of_range(self, partition: AssignedPartition, broker_id: int) -> Resolution:
         if partition.preferred_replica != NO_REPLICA:

@@ -1,18 +1,20 @@
-"""Assigned partitions that do not exist, as far as anybody knows."""
+"""Assigned partitions that do not exist, as far as anybody knows or may know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ottla.client.core.cluster import ClusterView
+from ottla.client.core.cluster import ClusterView, TopicView
 from ottla.client.core.consuming.partition import AssignedPartition, Key, PartitionError
 from ottla.client.errors import KafkaError
+from ottla.wire.errors import ErrorCode
 
 
 class MissingPartitions:
     """Tells once of each assigned partition that it is missing, and again when it was there.
 
-    A topic or partition that was just made takes a while to be known to all brokers.
+    A topic or partition that was just made takes a while to be known to all brokers; what is hidden
+    from who may not see it is told at once.
 
     Args:
         propagation_max_ms: how long it may take (``topic.metadata.propagation.max.ms``).
@@ -41,16 +43,27 @@ class MissingPartitions:
                 self.forget(partition)
                 continue
             since_ms = self._missing_since_ms.setdefault(partition.key, now_ms)
-            if now_ms - since_ms < self._propagation_max_ms or partition.key in self._told:
+            code = _why_missing(view)
+            is_final = code == ErrorCode.TOPIC_AUTHORIZATION_FAILED
+            may_still_come = now_ms - since_ms < self._propagation_max_ms and not is_final
+            if may_still_come or partition.key in self._told:
                 continue
             self._told.add(partition.key)
-            is_topic_there = view is not None and bool(view.partitions)
-            errors.append(_missing(partition, is_topic_there=is_topic_there))
+            errors.append(_missing(partition, code))
         return errors
 
 
-def _missing(partition: AssignedPartition, *, is_topic_there: bool) -> PartitionError:
-    code = KafkaError._UNKNOWN_PARTITION if is_topic_there else KafkaError.UNKNOWN_TOPIC_OR_PART
+def _why_missing(view: TopicView | None) -> int:
+    if view is None:
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if view.partitions:
+        return KafkaError._UNKNOWN_PARTITION
+    if view.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+        return view.error_code
+    return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def _missing(partition: AssignedPartition, code: int) -> PartitionError:
     text = f"{KafkaError(code).str()}: {partition.topic} [{partition.number}] is assigned"
     error = KafkaError(code, text)
     return PartitionError(partition, partition.version, error, partition.fetch_offset)
