@@ -14,6 +14,7 @@ import pytest
 from ottla.testing.guarded_kafka import GuardedKafka
 from ottla.testing.kafka_tools import JavaTools
 from ottla.testing.tool_invocations import SUFFIXES, SideBySide
+from ottla.testing.waiting import eventually
 
 pytestmark = [pytest.mark.jvm, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -111,18 +112,22 @@ def test_rules_are_removed_when_somebody_says_yes(both: SideBySide) -> None:
 
 
 def test_replicas_move_between_directories(both: SideBySide, directory: pathlib.Path) -> None:
-    found = []
-    lines = ["kafka-topics $S --create --topic dirs@"]
+    def has_arrived() -> bool:
+        sides = both.run_java(f"{plan} --verify"), both.run_ours(f"{plan} --verify")
+        return not any("in progress" in each.stdout for each in sides)
+
+    # Kafka puts new replicas into either directory.
+    masks = {r'"log_dirs":\["[^"]*"\]': '"log_dirs":[...]'}
+    found = both.settled_differences("kafka-topics $S --create --topic dirs@")
     for name in ("one", "other"):
         plan = f"kafka-reassign-partitions $S --reassignment-json-file {directory}/{name}@.json"
         for suffix in SUFFIXES:
             replica = {"topic": f"dirs{suffix}", "partition": 0, "replicas": [1]}
             moves = [replica | {"log_dirs": [str(directory / name)]}]
             (directory / f"{name}{suffix}.json").write_text(json.dumps({"partitions": moves}))
-        lines += [f"{plan} --execute", f"{plan} --verify", f"{plan} --cancel"]
-    # Kafka puts new replicas into either directory.
-    masks = {r'"log_dirs":\["[^"]*"\]': '"log_dirs":[...]'}
-    for line in lines:
-        if difference := both.settled_differences(line, masks):
-            found += [line, *(f"    {each}" for each in difference)]
+        for action in ("execute", "verify", "cancel"):
+            if action == "cancel":
+                eventually(has_arrived)
+            if difference := both.settled_differences(f"{plan} --{action}", masks):
+                found += [action, *(f"    {each}" for each in difference)]
     assert not found, "\n".join(found)

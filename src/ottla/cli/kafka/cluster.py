@@ -243,6 +243,8 @@ class _Troubles:
             )
         finally:
             working.cancel()
+            # What it says to that, or still had to say, interests nobody any more.
+            await asyncio.gather(working, return_exceptions=True)
 
 
 async def in_order(work: Iterable[Awaitable[Result]]) -> list[Result]:

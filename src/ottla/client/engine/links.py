@@ -138,7 +138,10 @@ class Links:
                 raise KafkaException(error)
             self._try_another()
             try:
-                await asyncio.wait_for(self._change(), _RIVAL_AFTER_S)
+                # Not wait_for, which before Python 3.12 forgets a cancellation that comes with what
+                # is waited for.
+                async with asyncio.timeout(_RIVAL_AFTER_S):
+                    await self._change()
             except TimeoutError:
                 self._try_another(is_rival=True)
 

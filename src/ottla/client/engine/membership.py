@@ -169,7 +169,8 @@ class GroupMember:
         self._core.close(self._engine.now_ms())
         self._run()
         try:
-            await asyncio.wait_for(self._left.wait(), timeout_ms / 1000)
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._left.wait()
         except TimeoutError:
             pass
         finally:
