@@ -164,6 +164,7 @@ listeners=PLAINTEXT://:9092,CONTROLLER://:9093
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 """
+CONTROLLERS = "1@one:9093:4L6g3nShT-eMCtK--X86sw,2@[::1]:9094:5L6g3nShT-eMCtK--X86sw"
 STORAGE = (
     "info -c $C",
     "format -t 4L6g3nShT-eMCtK--X86sw -c $C",
@@ -172,6 +173,27 @@ STORAGE = (
     "format -t 5L6g3nShT-eMCtK--X86sw -c $C --ignore-formatted",
     "info -c $C",
     "format -c $C",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --release-version 9.9",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --release-version 4.4",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --release-version 4.0 --feature metadata.version=20",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --feature nonsense=1",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --feature group.version=9",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --feature group.version",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --feature kraft.version=1",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --standalone",
+    f"format -t 4L6g3nShT-eMCtK--X86sw -c $C --initial-controllers {CONTROLLERS}",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --release-version 3.4"
+    " --add-scram SCRAM-SHA-256=[name=a,password=b]",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --release-version 3.9"
+    " --feature eligible.leader.replicas.version=1",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --add-scram nonsense",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --add-scram SCRAM-SHA-1=[name=a,password=b]",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --add-scram SCRAM-SHA-256=name=a",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --add-scram SCRAM-SHA-256=[password=b]",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --add-scram SCRAM-SHA-256=[name=a]",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C --add-scram SCRAM-SHA-256=[name=a,password=b,x=y]",
+    "format -t 4L6g3nShT-eMCtK--X86sw -c $C"
+    " --add-scram SCRAM-SHA-512=[name=a,password=b,iterations=1]",
     "version-mapping",
     "feature-dependencies --feature eligible.leader.replicas.version=1",
     "bogus",
@@ -241,6 +263,66 @@ def test_storage_is_formatted_the_same(
     assert not found, "\n".join(found)
     formatted = (tmp_path / f"a{SUFFIXES[1]}" / "meta.properties").read_text()
     assert "cluster.id=4L6g3nShT-eMCtK--X86sw" in formatted
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--release-version 3.9",
+        "--feature group.version=0 --feature transaction.version=1",
+        "--feature metadata.version=25",
+        "--add-scram SCRAM-SHA-256=[name=alice,password=secret,salt=QUJDREVGR0hJSktM]"
+        ' --add-scram SCRAM-SHA-512=[name=alice,password="se=cret",salt=QUJD,iterations=5000]',
+        "--add-scram SCRAM-SHA-256=[name=bob,salt=QUJD,saltedpassword=c2FsdGVk]",
+    ],
+)
+def test_a_cluster_begins_with_the_same_records(
+    options: str, tmp_path: pathlib.Path, java: JavaTools
+) -> None:
+    begun = []
+    for suffix, run in zip(SUFFIXES, (java.run, run_ours), strict=True):
+        properties, directory = tmp_path / f"server{suffix}.properties", tmp_path / suffix
+        properties.write_text(f"{SERVER_PROPERTIES}log.dirs={directory}\n")
+        words = f"format -t 4L6g3nShT-eMCtK--X86sw -c {properties} {options}".split()
+        assert run("kafka-storage", words).status == 0
+        begun.append(shown_records(directory / "bootstrap.checkpoint"))
+    assert begun[0] == begun[1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--no-initial-controllers",
+        f"--initial-controllers {CONTROLLERS}",
+        f"--initial-controllers {CONTROLLERS.replace('1@', '3@')}",
+    ],
+)
+def test_a_quorum_begins_with_the_same_controllers(
+    options: str, tmp_path: pathlib.Path, java: JavaTools
+) -> None:
+    begun = []
+    for suffix, run in zip(SUFFIXES, (java.run, run_ours), strict=True):
+        properties, directory = tmp_path / f"server{suffix}.properties", tmp_path / suffix
+        quorum = SERVER_PROPERTIES.replace("quorum.voters=1@", "quorum.bootstrap.servers=")
+        properties.write_text(f"{quorum}log.dirs={directory}\n")
+        words = f"format -t 4L6g3nShT-eMCtK--X86sw -c {properties} {options}".split()
+        outcome = without_sides(run("kafka-storage", words))
+        snapshot = directory / "__cluster_metadata-0" / f"{0:020}-{0:010}.checkpoint"
+        begun.append((outcome.status, outcome.stdout.splitlines()[-1], shown_records(snapshot)))
+    assert begun[0] == begun[1]
+
+
+def shown_records(path: pathlib.Path) -> list[str] | None:
+    """What a snapshot holds, None if it isn't there."""
+    if not path.exists():
+        return None
+    shown = run_ours("kafka-dump-log", ["--files", str(path), "--cluster-metadata-decoder"])
+    assert shown.status == 0
+    lines = [line for line in shown.stdout.splitlines() if line.startswith("|")]
+    return [
+        re.sub(r"CreateTime: \d+|\"lastContainedLogTimestamp\":\d+", "", line) for line in lines
+    ]
 
 
 def test_there_are_many_of_them() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ottla.cli.kafka.failures import ToolFailure
@@ -16,10 +16,11 @@ _RELEASES: Final = (
 )  # fmt: skip
 NEWEST: Final = "4.3-IV0"
 """The last one whose format is settled."""
-_METADATA = "metadata.version"
+METADATA = "metadata.version"
+_QUORUM = "kraft.version"
 # Feature -> the metadata version of the first release that switches it on, and its level there.
 _FIRST = {
-    "kraft.version": ("3.9-IV0", 1),
+    _QUORUM: ("3.9-IV0", 1),
     "transaction.version": ("4.0-IV2", 2),
     "group.version": ("4.0-IV0", 1),
     "eligible.leader.replicas.version": ("4.1-IV0", 1),
@@ -29,17 +30,22 @@ _FIRST = {
 _NEEDS = {("eligible.leader.replicas.version", 1): "4.0-IV1"}
 
 
-def metadata_level(release: str) -> int:
+def metadata_level(release: str, *, is_settled: bool = False) -> int:
     """The metadata version of a release such as ``4.3-IV0`` or ``4.3``.
+
+    Args:
+        release: its name.
+        is_settled: only those count whose format is settled.
 
     Raises:
         ToolFailure: there is none.
     """
-    names = [name for name in _RELEASES if name == release or name.startswith(f"{release}-")]
+    known = _RELEASES[: _RELEASES.index(NEWEST) + 1] if is_settled else _RELEASES
+    names = [name for name in known if name == release or name.startswith(f"{release}-")]
     if not names:
         raise ToolFailure(
             f"Unknown metadata.version '{release}'. Supported metadata.version are: "
-            + ", ".join(_RELEASES)
+            + ", ".join(known)
         )
     return _RELEASES.index(names[-1]) + _OLDEST_LEVEL
 
@@ -52,7 +58,7 @@ def release_of(level: int) -> str | None:
 
 def level_text(feature: str, level: int) -> str:
     """A level as people know it: of metadata versions the release."""
-    if feature != _METADATA:
+    if feature != METADATA:
         return str(level)
     return release_of(level) or f"UNKNOWN [{level}]"
 
@@ -60,29 +66,96 @@ def level_text(feature: str, level: int) -> str:
 def features_of_release(release: str) -> dict[str, int]:
     """All levels of a release; raises ``ToolFailure`` if there is none of that name."""
     level = metadata_level(release)
-    levels = {_METADATA: level}
+    levels = {METADATA: level}
     for feature, (first, newest) in _FIRST.items():
         levels[feature] = newest if level >= metadata_level(first) else 0
     return levels
 
 
+def features_to_format(
+    release: str | None, chosen: Mapping[str, int], *, has_dynamic_quorum: bool
+) -> dict[str, int]:
+    """The levels a new cluster begins with.
+
+    Args:
+        release: whose levels; the newest settled one's by default.
+        chosen: levels that are to be others.
+        has_dynamic_quorum: its controllers can be exchanged (KIP-853).
+
+    Raises:
+        ToolFailure: they don't go together, or there are none such.
+    """
+    if METADATA not in chosen:
+        metadata = metadata_level(release or NEWEST, is_settled=True)
+    elif release is None:
+        metadata = chosen[METADATA]
+    else:
+        raise ToolFailure(
+            "Use --release-version instead of --feature metadata.version=X to avoid ambiguity."
+        )
+    name = release_of(metadata)
+    if name is None:
+        newest = _OLDEST_LEVEL + len(_RELEASES) - 1
+        raise ToolFailure(
+            f"No MetadataVersion with feature level {metadata}. Valid feature levels are from "
+            f"{_OLDEST_LEVEL} to {newest}."
+        )
+    if metadata > metadata_level(NEWEST):
+        raise ToolFailure(f"{METADATA} {name} is not yet stable.")
+    levels = features_of_release(name)
+    levels[_QUORUM] = int(has_dynamic_quorum)
+    for feature, level in chosen.items():
+        if feature != METADATA:
+            _check_level(feature, level, metadata)
+            levels[feature] = level
+    if bool(levels[_QUORUM]) != has_dynamic_quorum:
+        raise ToolFailure(_quorum_mismatch(levels[_QUORUM]))
+    return levels
+
+
+def _quorum_mismatch(level: int) -> str:
+    flags = "--standalone, --initial-controllers, or --no-initial-controllers"
+    when, hint = "if", f"removing the --feature flag for {_QUORUM}"
+    if level:
+        when, hint = "unless", f"using one of {flags} and removing controller.quorum.voters"
+    return (
+        f"Cannot set {_QUORUM} to {level} {when} controller.quorum.voters is empty and one of the "
+        f"flags {flags} is used. For dynamic controllers support, try {hint}."
+    )
+
+
+def _check_level(feature: str, level: int, metadata: int) -> None:
+    if feature not in _FIRST:
+        raise ToolFailure(
+            f"Unsupported feature: {feature}. Supported features are: " + ", ".join(sorted(_FIRST))
+        )
+    if not 0 <= level <= _FIRST[feature][1]:
+        raise ToolFailure(f"No feature:{feature} with feature level {level}")
+    needed = _NEEDS.get((feature, level))
+    if needed is not None and metadata < metadata_level(needed):
+        raise ToolFailure(
+            f"{feature} could not be set to {level} because it depends on {METADATA} level "
+            f"{metadata_level(needed)}"
+        )
+
+
 def version_mapping(release: str | None) -> list[str]:
     """What ``version-mapping`` prints."""
     levels = features_of_release(release or NEWEST)
-    metadata = levels.pop(_METADATA)
+    metadata = levels.pop(METADATA)
     rest = [f"{feature}={level}" for feature, level in levels.items()]
-    return [f"{_METADATA}={metadata} ({release or NEWEST})", *rest]
+    return [f"{METADATA}={metadata} ({release or NEWEST})", *rest]
 
 
 def describe_dependencies(wanted: Iterable[tuple[str, int]]) -> list[str]:
     """What ``feature-dependencies`` prints; raises ``ToolFailure`` for what nobody knows."""
     lines = []
     for feature, level in wanted:
-        if feature == _METADATA:
+        if feature == METADATA:
             release = release_of(level)
             if release is None:
                 raise ToolFailure(f"Unknown metadata.version {level}")
-            lines.append(f"{_METADATA}={level} ({release}) has no dependencies.")
+            lines.append(f"{METADATA}={level} ({release}) has no dependencies.")
             continue
         if feature not in _FIRST:
             raise ToolFailure(f"Unknown feature: {feature}")
@@ -93,5 +166,5 @@ def describe_dependencies(wanted: Iterable[tuple[str, int]]) -> list[str]:
             lines.append(f"{feature}={level} has no dependencies.")
             continue
         lines.append(f"{feature}={level} requires:")
-        lines.append(f"    {_METADATA}={metadata_level(needed)} ({needed})")
+        lines.append(f"    {METADATA}={metadata_level(needed)} ({needed})")
     return lines

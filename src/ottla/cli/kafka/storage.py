@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import socket
-import time
 import uuid
-from typing import TYPE_CHECKING
 
 from ottla.cli.kafka.failures import ToolFailure
-from ottla.cli.kafka.metadata_versions import (
-    NEWEST,
-    describe_dependencies,
-    features_of_release,
-    version_mapping,
-)
+from ottla.cli.kafka.metadata_versions import describe_dependencies, version_mapping
 from ottla.cli.kafka.properties import load
 from ottla.cli.kafka.subcommands import Parser, Subcommands, subcommand
 from ottla.cli.kafka.uuids import format_uuid
 from ottla.log.errors import MalformedFile
-from ottla.log.text_files import (
-    MetaProperties,
-    format_meta_properties,
-    parse_meta_properties,
-)
-
-if TYPE_CHECKING:
-    from ottla.wire.quorum_records import Voter
+from ottla.log.text_files import MetaProperties, parse_meta_properties
 
 META_PROPERTIES = "meta.properties"
 _DEFAULT_DIRECTORY = "/tmp/kafka-logs"  # noqa: S108 - what Kafka takes where log.dirs is not set
@@ -53,11 +37,13 @@ def _build() -> Parser:
     )
     formatting.add_argument("--release-version", "-r", help="The release whose features to use.")
     formatting.add_argument("--feature", "-f", action="append", help="A feature's level.")
-    formatting.add_argument("--add-scram", "-S", action="append", help="Credentials; not here.")
+    formatting.add_argument(
+        "--add-scram", "-S", action="append", help="A user: SCRAM-SHA-256=[name=…,password=…]."
+    )
     quorum = formatting.add_mutually_exclusive_group()
     quorum.add_argument("--standalone", "-s", action="store_true", help="One controller.")
     quorum.add_argument("--no-initial-controllers", "-N", action="store_true", help="None.")
-    quorum.add_argument("--initial-controllers", "-I", help="These controllers.")
+    quorum.add_argument("--initial-controllers", "-I", help="id@host:port:directory id,…")
     mapping = add("version-mapping", "Show the levels of a release.")
     mapping.add_argument("--release-version", "-r", help="The release, the newest by default.")
     dependencies = add("feature-dependencies", "Show what a level needs.")
@@ -82,7 +68,9 @@ def _act(given: argparse.Namespace) -> int:
     directories = log_directories(entries)
     if given.command == "info":
         return _info(directories)
-    return _format(given, entries, directories)
+    from ottla.cli.kafka.storage_formatting import format_directories
+
+    return format_directories(given, entries, directories)
 
 
 def random_id() -> str:
@@ -90,6 +78,12 @@ def random_id() -> str:
     while (text := format_uuid(uuid.uuid4())).startswith("-"):
         continue
     return text
+
+
+def metadata_directory(entries: dict[str, str]) -> str:
+    """The directory in which Apache Kafka keeps the cluster's metadata."""
+    text = entries.get("log.dirs") or entries.get("log.dir") or _DEFAULT_DIRECTORY
+    return entries.get("metadata.log.dir", "").strip() or text.split(",")[0].strip()
 
 
 def log_directories(entries: dict[str, str]) -> list[str]:
@@ -100,7 +94,12 @@ def log_directories(entries: dict[str, str]) -> list[str]:
     return sorted({path for path in (*listed, metadata) if path})
 
 
-def _read(directory: str) -> MetaProperties | None:
+def read_meta_properties(directory: str) -> MetaProperties | None:
+    """What a directory says of itself, None if it is not formatted.
+
+    Raises:
+        ToolFailure: it says what makes no sense.
+    """
     try:
         with open(os.path.join(directory, META_PROPERTIES), "rb") as file:
             return parse_meta_properties(file.read(1 << 16))
@@ -119,7 +118,7 @@ def _info(directories: list[str]) -> int:
             problems.append(f"{directory} {'does not exist' if missing else 'is not a directory'}")
             continue
         found.append(directory)
-        meta = _read(directory)
+        meta = read_meta_properties(directory)
         if meta is None:
             problems.append(f"{directory} is not formatted.")
         elif known is None:
@@ -148,123 +147,6 @@ def _shown(meta: MetaProperties) -> str:
         fields["directory.id"] = format_uuid(meta.directory_id)
     fields |= {"node.id": str(meta.node_id), "version": "1"}
     return "{" + ", ".join(f"{key}={text}" for key, text in fields.items()) + "}"
-
-
-def _check_format(given: argparse.Namespace) -> None:
-    if given.initial_controllers:
-        raise ToolFailure(
-            "--initial-controllers can't be had here",
-            "--standalone begins a quorum with one controller, to which others can be added",
-        )
-    if given.add_scram:
-        raise ToolFailure(
-            "--add-scram can't be had here", "add credentials with kafka-configs once it runs"
-        )
-    if given.release_version not in (None, NEWEST, NEWEST.split("-")[0]) or given.feature:
-        raise ToolFailure(
-            f"Directories can be formatted for {NEWEST} and its features only",
-            "leave --release-version and --feature out",
-        )
-
-
-def _format(given: argparse.Namespace, entries: dict[str, str], directories: list[str]) -> int:
-    _check_format(given)
-    text = entries.get("node.id") or entries.get("broker.id") or ""
-    if not text.isdigit():
-        raise ToolFailure('Missing required configuration "node.id" which has no default value.')
-    fresh = []
-    for directory in directories:
-        meta = _read(directory)
-        if meta is None:
-            fresh.append(directory)
-            continue
-        path = os.path.join(directory, META_PROPERTIES)
-        if meta.cluster_id != given.cluster_id and given.ignore_formatted:
-            raise ToolFailure(
-                f"Invalid cluster.id in: {path}. Expected {given.cluster_id}, but read "
-                f"{meta.cluster_id}"
-            )
-        if not given.ignore_formatted:
-            raise ToolFailure(
-                f"Log directory {directory} is already formatted. Use --ignore-formatted to "
-                "ignore this directory and format the others."
-            )
-    if not fresh:
-        print("All of the log directories are already formatted.")
-    for directory in fresh:
-        meta = MetaProperties(given.cluster_id, int(text), uuid.uuid4())
-        kind = "data"
-        if directory == metadata_directory(entries):
-            kind = "dynamic metadata voter" if given.standalone else "metadata"
-            _write_snapshots(directory, meta, entries, is_standalone=given.standalone)
-        print(f"Formatting {kind} directory {directory} with metadata.version {NEWEST}.")
-        # Last: without it the directory counts as not formatted.
-        _write(directory, META_PROPERTIES, format_meta_properties(meta))
-    return 0
-
-
-def metadata_directory(entries: dict[str, str]) -> str:
-    """The directory in which Apache Kafka keeps the cluster's metadata."""
-    text = entries.get("log.dirs") or entries.get("log.dir") or _DEFAULT_DIRECTORY
-    return entries.get("metadata.log.dir", "").strip() or text.split(",")[0].strip()
-
-
-def _write_snapshots(
-    directory: str, meta: MetaProperties, entries: dict[str, str], *, is_standalone: bool
-) -> None:
-    from ottla.cli.kafka import storage_snapshots as snapshots
-
-    now_ms = int(time.time() * 1000)
-    _write(
-        directory,
-        snapshots.BOOTSTRAP,
-        snapshots.bootstrap_snapshot(features_of_release(NEWEST), now_ms),
-    )
-    if is_standalone:
-        voters = [_this_controller(meta, entries)]
-        data = snapshots.quorum_snapshot(voters, now_ms)
-        _write(directory, snapshots.FIRST_SNAPSHOT, data)
-
-
-def _this_controller(meta: MetaProperties, entries: dict[str, str]) -> Voter:
-    """The only voter: this node, at its controller's listener."""
-    from ottla.wire.quorum_records import VersionRange, Voter, VoterEndpoint
-
-    name = entries.get("controller.listener.names", "").split(",")[0].strip()
-    listeners = entries.get("advertised.listeners", "") + "," + entries.get("listeners", "")
-    found = re.search(rf"(?:^|,)\s*{re.escape(name)}://([^:,]*):(\d+)", listeners)
-    if not name or found is None:
-        raise ToolFailure(
-            "A controller of its own needs a listener",
-            "set controller.listener.names, and listeners with that name",
-        )
-    host, port = found[1] or socket.getfqdn(), int(found[2])
-    return Voter(
-        voter_id=meta.node_id,
-        voter_directory_id=meta.directory_id or uuid.UUID(int=0),
-        endpoints=[VoterEndpoint(name=name, host=host, port=port)],
-        k_raft_version_feature=VersionRange(min_supported_version=0, max_supported_version=1),
-    )
-
-
-def _write(directory: str, name: str, data: bytes) -> None:
-    """Put a file there whole or not at all, and so that a power cut doesn't take it back."""
-    path = os.path.join(directory, name)
-    directory = os.path.dirname(path)
-    try:
-        os.makedirs(directory, exist_ok=True)
-        with open(f"{path}.tmp", "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(f"{path}.tmp", path)
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise ToolFailure(f"{directory} can't be formatted: {error.strerror}") from None
 
 
 TOOL = Subcommands(_build, _act)

@@ -11,7 +11,12 @@ from typing import Final
 from ottla.records.control import ControlType, encode_control_key
 from ottla.records.encode import BatchBuilder
 from ottla.wire.declare import Message
-from ottla.wire.metadata_records import FeatureLevelRecord, encode_record
+from ottla.wire.metadata_records import (
+    FeatureLevelRecord,
+    MetadataRecord,
+    UserScramCredentialRecord,
+    encode_record,
+)
 from ottla.wire.quorum_records import (
     KRaftVersionRecord,
     SnapshotFooterRecord,
@@ -26,19 +31,25 @@ _QUORUM_FEATURE: Final = "kraft.version"
 _EPOCH: Final = 0
 
 
-def bootstrap_snapshot(levels: Mapping[str, int], now_ms: int) -> bytes:
-    """``bootstrap.checkpoint``: the features a new cluster has."""
+def bootstrap_snapshot(
+    levels: Mapping[str, int], credentials: Sequence[UserScramCredentialRecord], now_ms: int
+) -> bytes:
+    """``bootstrap.checkpoint``: the features and the users that a new cluster begins with."""
     header = SnapshotHeaderRecord(version=0, last_contained_log_timestamp=0)
     first = _control([(ControlType.SNAPSHOT_HEADER, header)], 0, now_ms)
     metadata = "metadata.version"
     names = [metadata, *sorted(set(levels) - {metadata, _QUORUM_FEATURE})]
+    records: list[MetadataRecord] = [
+        FeatureLevelRecord(name=name, feature_level=levels[name])
+        for name in names
+        if levels[name] > 0
+    ]
+    records += credentials
     builder = BatchBuilder()
-    features = [name for name in names if levels[name] > 0]
-    for name in features:
-        record = FeatureLevelRecord(name=name, feature_level=levels[name])
+    for record in records:
         builder.append(None, encode_record(record, 0), (), now_ms)
     middle = builder.close(base_offset=1, leader_epoch=_EPOCH)
-    return first + middle + _footer(1 + len(features), now_ms)
+    return first + middle + _footer(1 + len(records), now_ms)
 
 
 def quorum_snapshot(voters: Sequence[Voter], now_ms: int) -> bytes:
