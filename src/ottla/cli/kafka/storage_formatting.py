@@ -18,8 +18,12 @@ from ottla.cli.kafka.metadata_versions import (
     metadata_level,
     release_of,
 )
-from ottla.cli.kafka.storage import META_PROPERTIES, metadata_directory, read_meta_properties
 from ottla.cli.kafka.storage_credentials import credentials
+from ottla.cli.kafka.storage_directories import (
+    META_PROPERTIES,
+    metadata_directory,
+    read_meta_properties,
+)
 from ottla.cli.kafka.storage_voters import listed_controllers, this_controller
 from ottla.log.text_files import MetaProperties, format_meta_properties
 from ottla.wire.metadata_records import UserScramCredentialRecord
