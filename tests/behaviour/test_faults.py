@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import ottla
+from ottla.testing.freezing import freeze
 from ottla.testing.process import BrokerProcess
 from ottla.testing.topics import create_topic
 from ottla.testing.waiting import eventually
@@ -38,11 +39,11 @@ def frozen() -> Iterator[Callable[[Any], None]]:
     """Stops a process; it goes on when the test ends."""
     stopped: list[int] = []
 
-    def freeze(broker: Any) -> None:
-        os.kill(broker.pid, signal.SIGSTOP)
+    def stop(broker: Any) -> None:
+        freeze(broker.pid)
         stopped.append(broker.pid)
 
-    yield freeze
+    yield stop
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
 
@@ -239,7 +240,7 @@ def test_a_member_that_was_thrown_out_comes_back(own_broker: OwnBroker) -> None:
     consumer.subscribe(["t"], on_lost=lambda _, partitions: lost.extend(partitions))
     eventually(lambda: consumer.poll(0.1) is None and consumer.assignment(), what="assignment")
     member = consumer.memberid()
-    os.kill(broker.pid, signal.SIGSTOP)
+    freeze(broker.pid)
     time.sleep(1.2)  # longer than the session
     os.kill(broker.pid, signal.SIGCONT)
     producer = ottla.Producer({"bootstrap.servers": servers, **_QUICK})
@@ -286,7 +287,7 @@ def test_a_slow_disk_delays_and_loses_nothing(own_broker: OwnBroker) -> None:
             producer.produce("t", b"%d" % (10 * turn + number), on_delivery=delivered)
         producer.poll(0.02)
         # As long as a disk that stalls: requests time out and are sent again.
-        os.kill(broker.pid, signal.SIGSTOP)
+        freeze(broker.pid)
         producer.poll(0.5)
         os.kill(broker.pid, signal.SIGCONT)
     assert producer.flush(30) == 0

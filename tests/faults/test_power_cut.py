@@ -5,18 +5,16 @@ A real ext4 on a loop device is shut down as the plug's pulling would: what was 
 
 from __future__ import annotations
 
-import os
 import pathlib
-import signal
 from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
 
 from ottla.testing.crash_drill import CrashDrill
+from ottla.testing.freezing import freeze
 from ottla.testing.mounted_disk import LoopDisk, why_unavailable
 from ottla.testing.process import BrokerProcess
-from ottla.testing.waiting import eventually
 
 pytestmark = pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
 
@@ -28,17 +26,6 @@ SETTINGS = {"offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.
 def disk(tmp_path: pathlib.Path) -> Iterator[LoopDisk]:
     with LoopDisk(tmp_path / "image", tmp_path / "mounted", 1 << 30) as mounted:
         yield mounted
-
-
-def freeze(pid: int) -> None:
-    """Stop a process between two instructions, every thread of it."""
-    os.kill(pid, signal.SIGSTOP)
-    tasks = pathlib.Path(f"/proc/{pid}/task")
-
-    def states() -> set[str]:
-        return {stat.read_text().rpartition(")")[2].split()[0] for stat in tasks.glob("*/stat")}
-
-    eventually(lambda: states() == {"T"}, what="every thread has stopped")
 
 
 def run_drill(broker: BrokerProcess, disk: LoopDisk, random: Random, cuts: int) -> None:

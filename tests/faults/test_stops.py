@@ -15,6 +15,7 @@ from random import Random
 import pytest
 
 from ottla.testing.crash_drill import CrashDrill
+from ottla.testing.freezing import freeze
 from ottla.testing.process import COMMAND, BrokerProcess
 from ottla.testing.protocol import Connection
 from ottla.testing.raw_client import batch_of, fetch, list_offset, produce
@@ -107,7 +108,7 @@ def test_a_paused_broker_carries_on(make_broker: MakeBroker, random: Random) -> 
     broker = make_broker(settings={"group.initial.rebalance.delay.ms": "0"})
 
     def pause() -> None:
-        os.kill(broker.pid, signal.SIGSTOP)
+        freeze(broker.pid)
         threading.Event().wait(0.5)
         os.kill(broker.pid, signal.SIGCONT)
         broker.kill()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ottla.testing.freezing import freeze
 from ottla.testing.side_by_side import Run
 
 Stall = Callable[[], AbstractContextManager[None]]
@@ -35,7 +36,7 @@ def stalled(target: Any) -> Stall:
 
     @contextmanager
     def stall() -> Iterator[None]:
-        os.kill(target.pid, signal.SIGSTOP)
+        freeze(target.pid)
         try:
             yield
         finally:
