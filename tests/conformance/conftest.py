@@ -23,6 +23,7 @@ from ottla.testing.apache_kafka import (
     PEERS_DIRECTORY,
     java_command,
 )
+from ottla.testing.kafka_tools import Comparison, JavaTools
 from ottla.testing.protocol import Connection
 from ottla.testing.waiting import eventually
 from ottla.wire.api.k00_produce import PartitionToProduce, ProduceRequest, TopicToProduce
@@ -38,6 +39,19 @@ HERE = pathlib.Path(__file__).parent
 def admin(bootstrap: str) -> AdminClient:
     """An admin client of librdkafka on the shared broker."""
     return AdminClient({"bootstrap.servers": bootstrap})
+
+
+@pytest.fixture(scope="module")
+def java() -> Iterator[JavaTools]:
+    """Kafka's tools, all in one JVM."""
+    with JavaTools() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def comparison(java: JavaTools) -> Comparison:
+    """Compares what a tool of Kafka's and ours of the same name did."""
+    return Comparison(java)
 
 
 @pytest.fixture

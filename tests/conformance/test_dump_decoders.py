@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -44,12 +44,6 @@ def plain(field: Field) -> st.SearchStrategy[Any] | None:
     if isinstance(field.type, Fixed) and field.type.format == "d":
         return st.sampled_from([0.0, -1.5, 1024.0, 9999999.0, 2e7, 1.25e-5, 1e300])
     return None
-
-
-@pytest.fixture(scope="module")
-def java() -> Iterator[JavaTools]:
-    with JavaTools() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

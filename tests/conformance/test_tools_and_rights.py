@@ -50,7 +50,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def both(kafka: GuardedKafka, directory: pathlib.Path) -> Iterator[SideBySide]:
+def both(kafka: GuardedKafka, java: JavaTools, directory: pathlib.Path) -> SideBySide:
     guarded = f"--bootstrap-server {kafka.guarded_servers} --command-config {directory}"
     variables = {
         "S": f"--bootstrap-server {kafka.bootstrap_servers}",
@@ -60,8 +60,7 @@ def both(kafka: GuardedKafka, directory: pathlib.Path) -> Iterator[SideBySide]:
         "G": kafka.guarded_servers,
         "DIR": str(directory),
     }
-    with JavaTools() as java:
-        yield SideBySide(java, variables)
+    return SideBySide(java, variables)
 
 
 @pytest.mark.parametrize("name", ["acls", "rights"])

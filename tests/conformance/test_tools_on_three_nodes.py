@@ -42,17 +42,6 @@ def cluster() -> Iterator[ApacheCluster]:
 
 
 @pytest.fixture(scope="module")
-def java() -> Iterator[JavaTools]:
-    with JavaTools() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def comparison(java: JavaTools) -> Comparison:
-    return Comparison(java)
-
-
-@pytest.fixture(scope="module")
 def both(cluster: ApacheCluster, java: JavaTools, files: pathlib.Path) -> SideBySide:
     variables = {"S": f"--bootstrap-server {cluster.bootstrap_servers}", "DIR": str(files)}
     return SideBySide(java, variables)

@@ -48,17 +48,6 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def java() -> Iterator[JavaTools]:
-    with JavaTools() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def comparison(java: JavaTools) -> Comparison:
-    return Comparison(java)
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     directory = tmp_path_factory.mktemp("files")
     for name, content in FILES.items():

@@ -64,9 +64,9 @@ _RECEIVE_BUDGET_BYTES = 512 * 1024 * 1024
 # From a watermark that moved over a coordinator's future, its gathering, its task and the reply's
 # encoding to the transport, which may write at the end of its own iteration.
 _ITERATIONS_FROM_COMMIT_TO_SOCKET = 6
-# Kafka takes 0 for log.cleaner.backoff.ms, too, and would look again and again without rest.
 # How Kafka's configuration says that something is not done by the clock.
 _NEVER_MS = 2**63 - 1
+# Kafka takes 0 for log.cleaner.backoff.ms, too, and would look again and again without rest.
 _LEAST_CLEANER_BACKOFF_MS = 10
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _FIRST_VERSION_WITH_TOPIC_IDS = 13
 _READ_COMMITTED = 1
 
-
 Outcome = FetchResponse | WithSlices | EncodedParts | ParkedFetch
 
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _FIRST_VERSION_WITH_SEVERAL_GROUPS = 8
 _FIRST_VERSION_WITH_TOPIC_IDS = 10
-
-
 # Four bytes of a request, each of which makes an answer: more than any cluster has.
 _MAX_PARTITIONS = 2**17
 

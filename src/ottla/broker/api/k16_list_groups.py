@@ -8,6 +8,12 @@ from ottla.coordination.groups.commands import ListGroups
 from ottla.wire.api.k16_list_groups import ListGroupsRequest, ListGroupsResponse
 from ottla.wire.errors import ProtocolError
 
+if TYPE_CHECKING:
+    import asyncio
+    from typing import Any
+
+    from ottla.broker.dispatch import RequestContext
+
 _STATES = {
     "assigning",
     "completingrebalance",
@@ -22,12 +28,6 @@ _STATES = {
 }
 _TYPES = {"classic", "consumer", "share", "streams"}
 _NAMES = _STATES | _TYPES
-
-if TYPE_CHECKING:
-    import asyncio
-    from typing import Any
-
-    from ottla.broker.dispatch import RequestContext
 
 
 async def handle(context: RequestContext, request: ListGroupsRequest) -> ListGroupsResponse:

@@ -39,6 +39,32 @@ def config_file(options: Options, name: str) -> dict[str, str]:
     return load(options.text(name)) if options.has(name) else {}
 
 
+def agreed_group(
+    options: Options, config: Mapping[str, str], extra: Mapping[str, str], config_option: str
+) -> str | None:
+    """The consumer's group, which may be named in three places but be only one.
+
+    Args:
+        options: may have ``--group``.
+        config: properties of a file.
+        extra: properties of the command line.
+        config_option: the option of the file, as Java's tool calls it here.
+
+    Raises:
+        UsageError: there are several.
+    """
+    groups = {group for group in (config.get("group.id"), extra.get("group.id")) if group}
+    groups |= {options.text("group")} if options.has("group") else set()
+    if len(groups) > 1:
+        detected = ", ".join(f"'{group}'" for group in sorted(groups))
+        raise UsageError(
+            "The group ids provided in different places (directly using '--group', via "
+            f"'--consumer-property', or via '{config_option}') do not match. Detected group ids: "
+            f"{detected}"
+        )
+    return groups.pop() if groups else None
+
+
 @contextlib.contextmanager
 def client_errors(servers: str) -> Iterator[None]:
     """Turn what a client raises into the end of the tool, told with its cause."""

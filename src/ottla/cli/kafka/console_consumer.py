@@ -8,7 +8,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ottla.cli.kafka.client_settings import client_failures, config_file, tell_trouble
+from ottla.cli.kafka.client_settings import (
+    agreed_group,
+    client_failures,
+    config_file,
+    tell_trouble,
+)
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
 from ottla.cli.kafka.message_text import RecordView, TextFormat, formatter
@@ -120,16 +125,8 @@ def consumer_properties(options: Options) -> dict[str, str]:
     config = given_name(options, "command-config", "consumer.config")
     given = config_file(options, config)
     extra = key_values(options.values(properties))
-    groups = {group for group in (given.get("group.id"), extra.get("group.id")) if group}
-    groups |= {options.text("group")} if options.has("group") else set()
-    if len(groups) > 1:
-        detected = ", ".join(f"'{group}'" for group in sorted(groups))
-        raise UsageError(
-            "The group ids provided in different places (directly using '--group', via "
-            "'--consumer-property', or via '--consumer.config') do not match. Detected group ids: "
-            f"{detected}"
-        )
-    if groups and options.has("partition"):
+    group = agreed_group(options, given, extra, "--consumer.config")
+    if group is not None and options.has("partition"):
         raise UsageError("Options group and partition cannot be specified together.")
     given |= extra
     _set_reset(given, from_beginning=options.has("from-beginning"))
@@ -137,11 +134,11 @@ def consumer_properties(options: Options) -> dict[str, str]:
     given.setdefault("client.id", "console-consumer")
     if options.has("isolation-level") or "isolation.level" not in given:
         given["isolation.level"] = options.text("isolation-level")
-    if not groups:
+    if group is None:
         # Nobody will come back for what a group with a name like this has read.
         given.setdefault("enable.auto.commit", "false")
-        groups = {f"console-consumer-{random.randrange(100_000)}"}  # noqa: S311 - just a name
-    given["group.id"] = groups.pop()
+        group = f"console-consumer-{random.randrange(100_000)}"  # noqa: S311 - just a name
+    given["group.id"] = group
     return given
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.kafka.client_settings import client_failures, config_file
+from ottla.cli.kafka.client_settings import agreed_group, client_failures, config_file
 from ottla.cli.kafka.console_consumer import FORMATTING_OPTIONS, formatter_properties, view
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
@@ -70,21 +70,13 @@ def consumer_properties(options: Options) -> dict[str, str]:
     config = given_name(options, "command-config", "consumer-config")
     given = config_file(options, config)
     extra = key_values(options.values(properties))
-    groups = {each["group.id"] for each in (given, extra) if each.get("group.id")}
-    groups |= {options.text("group")} if options.has("group") else set()
-    if len(groups) > 1:
-        detected = ", ".join(f"'{group}'" for group in sorted(groups))
-        raise UsageError(
-            "The group ids provided in different places (directly using '--group', via "
-            "'--consumer-property', or via '--consumer-config') do not match. Detected group ids: "
-            f"{detected}"
-        )
+    group = agreed_group(options, given, extra, "--consumer-config")
     given |= extra
     ours = for_our_client(given)
     if "max.poll.records" in given:
         ours["max.poll.records"] = given["max.poll.records"]
     ours.setdefault("client.id", _DEFAULT_NAME)
-    ours["group.id"] = groups.pop() if groups else _DEFAULT_NAME
+    ours["group.id"] = group or _DEFAULT_NAME
     ours["bootstrap.servers"] = options.text("bootstrap-server")
     # What was shown is acknowledged, record by record; the rest goes back to the group.
     ours["share.acknowledgement.mode"] = "explicit"

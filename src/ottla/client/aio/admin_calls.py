@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ottla.client.admin.failures import AdminException
+from ottla.client.aio.callbacks import UserCallbacks
 from ottla.client.configuration.build import configure_admin
 from ottla.client.core.admin.call import split
 from ottla.client.core.admin.checks import limit_ms, timeout_ms
@@ -38,7 +37,7 @@ class AdminCalls:
         self._configuration = configure_admin((conf,), kwargs)
         self._engine: Engine | None = None
         self._is_closed = False
-        self._callback_tasks: set[asyncio.Future[Any]] = set()
+        self._callbacks = UserCallbacks(self._callback_failed)
 
     async def __aenter__(self) -> Self:
         self._started()
@@ -72,21 +71,12 @@ class AdminCalls:
         if self._is_closed:
             raise RuntimeError("AdminClient has been closed")
         if self._engine is None:
-            self._engine = Engine(self._configuration, "admin", call_user=self._call_user)
+            self._engine = Engine(self._configuration, "admin", call_user=self._callbacks.call)
             self._engine.start()
         return self._engine
 
-    def _call_user(self, callback: Callable[..., object], *given: Any) -> None:
-        """Callbacks may be coroutine functions here."""
-        result = callback(*given)
-        if inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
-            self._callback_tasks.add(task)
-            task.add_done_callback(self._callback_done)
-
-    def _callback_done(self, task: asyncio.Future[Any]) -> None:
-        self._callback_tasks.discard(task)
-        if self._engine and not task.cancelled() and (error := task.exception()) is not None:
+    def _callback_failed(self, error: BaseException) -> None:
+        if self._engine is not None:
             self._engine.log.failure("a callback raised", error)
 
     def _request_timeout_ms(self, request_timeout: float | None) -> int:

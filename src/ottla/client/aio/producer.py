@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ottla.client.aio.callbacks import UserCallbacks
 from ottla.client.appended import APPENDED, QUEUE_FULL, WAKE, refusal
 from ottla.client.backend import active
 from ottla.client.configuration.build import configure_producer
@@ -68,7 +68,7 @@ class Producer(active.ProducerBase):
         self._engine: Engine | None = None
         self._parked: deque[tuple[Any, ...]] = deque()
         self._has_room = asyncio.Event()
-        self._callback_tasks: set[asyncio.Future[Any]] = set()
+        self._callbacks = UserCallbacks(self._callback_failed)
         self._is_closed = False
         self._closing: asyncio.Future[None] | None = None
         if self._configuration.transactional_id is not None:
@@ -377,7 +377,7 @@ class Producer(active.ProducerBase):
         if self._is_closed:
             raise RuntimeError(_CLOSED)
         if self._engine is None:
-            engine = Engine(self._configuration, "producer", call_user=self._call_user)
+            engine = Engine(self._configuration, "producer", call_user=self._callbacks.call)
             self._producing = Producing(
                 engine,
                 self._configuration,
@@ -414,22 +414,10 @@ class Producer(active.ProducerBase):
         elif left:
             for callback, message in deliveries:
                 try:
-                    self._call_user(callback, error, message)
+                    self._callbacks.call(callback, error, message)
                 except Exception as exception:
                     self._callback_failed(exception)
         self._unpark()
-
-    def _call_user(self, callback: Callable[..., object], *given: object) -> None:
-        result = callback(*given)
-        if inspect.isawaitable(result):
-            task = asyncio.ensure_future(result)
-            self._callback_tasks.add(task)
-            task.add_done_callback(self._callback_done)
-
-    def _callback_done(self, task: asyncio.Future[Any]) -> None:
-        self._callback_tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._callback_failed(error)
 
     def _callback_failed(self, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler(

@@ -54,11 +54,9 @@ class MissingPartitions:
 
 
 def _why_missing(view: TopicView | None) -> int:
-    if view is None:
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if view.partitions:
+    if view is not None and view.partitions:
         return KafkaError._UNKNOWN_PARTITION
-    if view.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+    if view is not None and view.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
         return view.error_code
     return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
