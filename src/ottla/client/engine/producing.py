@@ -12,9 +12,8 @@ from ottla.client.backend import active
 from ottla.client.configuration.objects import ProducerConfiguration
 from ottla.client.core.backoff import Backoff
 from ottla.client.core.cluster import Changes
-from ottla.client.core.producing.partition import Identity
+from ottla.client.core.producing.partition import Identity, Outcome
 from ottla.client.core.producing.sender import (
-    Outcome,
     Request,
     Sender,
     acknowledged_by_nobody,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ottla.client.core.membership.membership import GroupMetadata
-from ottla.client.core.producing.sender import Outcome
+from ottla.client.core.producing.partition import Outcome
 from ottla.client.core.producing.transaction_errors import Gravity
 from ottla.client.core.producing.transaction_requests import Ask, GroupOffset
 from ottla.client.core.producing.transactions import State, Transactions

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from ottla.client.errors import KafkaError
+
 if TYPE_CHECKING:
     from ottla.client._reference_batch import ProducerBatch
 
@@ -69,6 +71,19 @@ class Pending:
         self.is_refused = False
 
 
+class Outcome(NamedTuple):
+    """What became of a batch: delivered from ``base_offset`` on (-1: unknown), or the error.
+
+    ``attempt`` is what failed, if the batch was ever sent.
+    """
+
+    batch: ProducerBatch
+    base_offset: int = -1
+    log_append_time_ms: int = -1
+    error: KafkaError | None = None
+    attempt: Pending | None = None
+
+
 class PartitionQueue:
     """The batches of one partition, and the sequence numbers of an idempotent producer.
 
@@ -79,7 +94,9 @@ class PartitionQueue:
     """
 
     __slots__ = (
-        "_next_order", "_numbered",
+        "_held",
+        "_next_order",
+        "_numbered",
         "failures",
         "gap_sequence",
         "identity",
@@ -97,6 +114,8 @@ class PartitionQueue:
         self.number = number
         self._next_order = 0
         self._numbered = 0
+        # Deliveries of which nobody was told, because an earlier batch has no outcome yet.
+        self._held: list[tuple[Pending, Outcome]] = []
         self.waiting: deque[Pending] = deque()
         self.in_flight: list[Pending] = []
         self.failures = 0
@@ -200,12 +219,46 @@ class PartitionQueue:
         ):
             self.gap_sequence = pending.base_sequence
 
+    def hold_if_early(self, pending: Pending, outcome: Outcome) -> bool:
+        """Keep a delivery back while a batch before it has no outcome; whether that is so.
+
+        The broker appends in order, but it may answer that an earlier batch took too long, and
+        only the repetition of that one brings its offset.
+        """
+        if not self._is_early(pending):
+            return False
+        position = len(self._held)
+        while position and _is_before(pending, self._held[position - 1][0]):
+            position -= 1
+        self._held.insert(position, (pending, outcome))
+        return True
+
+    def take_released(self) -> list[Outcome]:
+        """The deliveries that nothing earlier keeps back any more, in order."""
+        released: list[Outcome] = []
+        while self._held and not self._is_early(self._held[0][0]):
+            released.append(self._held.pop(0)[1])
+        return released
+
+    def _is_early(self, pending: Pending) -> bool:
+        return pending.has_sequence and any(
+            _is_before(other, pending) and not other.is_done
+            for batches in (self.waiting, self.in_flight)
+            for other in batches
+        )
+
     def is_behind_gap(self, pending: Pending) -> bool:
         """Whether the broker lacks a sequence number before this batch's for good."""
         return self.has_gap and precedes(self.gap_sequence, pending.base_sequence)
 
     def _is_current(self, pending: Pending) -> bool:
         return pending.has_sequence and pending.identity == self.identity
+
+
+def _is_before(first: Pending, second: Pending) -> bool:
+    """Whether a batch has a lower sequence number than another of the same producer."""
+    is_comparable = first.has_sequence and first.identity == second.identity
+    return is_comparable and precedes(first.base_sequence, second.base_sequence)
 
 
 def precedes(first: int, second: int) -> bool:

@@ -10,6 +10,7 @@ from ottla.client.core.cluster import ClusterView
 from ottla.client.core.producing.partition import (
     NOBODY,
     Identity,
+    Outcome,
     PartitionQueue,
     Pending,
 )
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     from ottla.client._reference_batch import ProducerBatch
 
 _MAX_EPOCH = 32767
-
-
-class Outcome(NamedTuple):
-    """What became of a batch: delivered from ``base_offset`` on (-1: unknown), or the error.
-
-    ``attempt`` is what failed, if the batch was ever sent.
-    """
-
-    batch: ProducerBatch
-    base_offset: int = -1
-    log_append_time_ms: int = -1
-    error: KafkaError | None = None
-    attempt: Pending | None = None
 
 
 class Attempt(NamedTuple):
@@ -310,10 +298,7 @@ class Sender:
         verdict = Verdict.DELIVERED if error is None else verdict_on(error.code())
         if error is None or verdict is Verdict.DELIVERED:
             queue.acknowledged(pending)
-            pending.is_done = True
-            self.outcomes.append(
-                Outcome(pending.batch, answer.base_offset, answer.log_append_time_ms)
-            )
+            self._delivered(queue, pending, answer)
             return
         if asks_for_metadata(error.code()) and not answer.knows_leader:
             self.needs_metadata = True
@@ -332,6 +317,13 @@ class Sender:
                 self._back_off(queue, now_ms, randomness)
         else:
             self._give_up(queue, pending, _as_told(error))
+
+    def _delivered(self, queue: PartitionQueue, pending: Pending, answer: Answer) -> None:
+        pending.is_done = True
+        outcome = Outcome(pending.batch, answer.base_offset, answer.log_append_time_ms)
+        if not queue.hold_if_early(pending, outcome):
+            self.outcomes.append(outcome)
+            self.outcomes += queue.take_released()
 
     def _may_be_refused(self, queue: PartitionQueue, pending: Pending) -> bool:
         """Whether a batch that came out of sequence may be sent again.
@@ -380,6 +372,7 @@ class Sender:
         queue.given_up(pending)
         attempt = pending if pending.attempts else None
         self.outcomes.append(Outcome(pending.batch, error=error, attempt=attempt))
+        self.outcomes += queue.take_released()
 
     def _fail_waiting(self, queue: PartitionQueue, error: KafkaError) -> None:
         for pending in queue.waiting:

@@ -92,6 +92,38 @@ def test_a_batch_given_up_raises_the_epoch_of_its_followers(bench_of: Any) -> No
     assert bench.numbered(bench.plan()) == [(["b"], 1, 0), (["c"], 1, 1)]
 
 
+def test_deliveries_are_told_in_order_though_the_broker_took_too_long_for_one(
+    bench_of: Any,
+) -> None:
+    bench = idempotent(bench_of)
+    for value in "abcd":
+        bench.produce(value)
+    first, second, third, fourth = bench.plan()
+    bench.answer(first, int(ErrorCode.REQUEST_TIMED_OUT))
+    bench.answer(second, int(ErrorCode.REQUEST_TIMED_OUT))
+    bench.answer(fourth)
+    bench.answer(third)
+    assert bench.outcomes() == []
+    bench.now_ms += 1_000
+    first, second = bench.plan()
+    bench.answer(second)
+    assert bench.outcomes() == []
+    bench.answer(first)
+    assert bench.outcomes() == [(["a"], None), (["b"], None), (["c"], None), (["d"], None)]
+
+
+def test_a_delivery_waits_no_longer_than_the_batches_before_it(bench_of: Any) -> None:
+    bench = idempotent(bench_of, delivery_timeout_ms=5_000)
+    for value in "ab":
+        bench.produce(value)
+    first, second = bench.plan()
+    bench.answer(first, int(ErrorCode.REQUEST_TIMED_OUT))
+    bench.answer(second)
+    bench.now_ms += 6_000
+    bench.sender.expire(bench.now_ms)
+    assert bench.outcomes() == [(["a"], KafkaError._MSG_TIMED_OUT), (["b"], None)]
+
+
 def test_other_partitions_change_their_epoch_when_none_of_theirs_is_in_flight(
     bench_of: Any,
 ) -> None:
