@@ -84,6 +84,8 @@ def test_our_tools_do_as_javas_do(name: str, both: SideBySide) -> None:
         ("kafka-topics $W --list", "Invalid username or password"),
         ("kafka-consumer-groups $W --list", "Invalid username or password"),
         ("kafka-get-offsets $W", "Invalid username or password"),
+        ("kafka-console-consumer $W --topic secret@", "Invalid username or password"),
+        ("kafka-console-share-consumer $W --topic secret@", "Invalid username or password"),
         ("kafka-topics $N --list", 'Invalid value "NONSENSE" for configuration property'),
         ("kafka-topics --bootstrap-server $G --command-config nosuch --list", "nosuch can't be"),
     ],
@@ -95,6 +97,14 @@ def test_who_may_not_is_told_so(line: str, said: str, both: SideBySide) -> None:
     assert outcome.status == 1
     assert said.lower() in (outcome.stdout + outcome.stderr).lower()
     assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize("tool", ["kafka-console-consumer", "kafka-console-share-consumer"])
+def test_what_never_began_tells_no_count(tool: str, both: SideBySide) -> None:
+    outcome = both.run_ours(f"{tool} $N --topic secret@")
+    assert outcome.status == 1
+    assert "NONSENSE" in outcome.stderr
+    assert "Processed" not in outcome.stderr
 
 
 def test_rules_are_removed_when_somebody_says_yes(both: SideBySide) -> None:

@@ -86,7 +86,9 @@ def run(options: Options) -> int:
     with client_failures(options):
         from ottla import Consumer
 
-        with shown, Consumer({**for_our_client(given), "error_cb": tell_trouble}) as consumer:
+        # What can't be made has processed nothing, and says nothing of it.
+        consumer = Consumer({**for_our_client(given), "error_cb": tell_trouble})
+        with shown, consumer:
             _subscribe(consumer, options, start)
             shown.run(consumer)
     return shown.status

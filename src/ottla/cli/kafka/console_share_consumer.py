@@ -6,7 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ottla.cli.kafka.client_settings import agreed_group, client_failures, config_file
+from ottla.cli.kafka.client_settings import (
+    agreed_group,
+    client_failures,
+    config_file,
+    tell_trouble,
+)
 from ottla.cli.kafka.console_consumer import FORMATTING_OPTIONS, formatter_properties, view
 from ottla.cli.kafka.entry import Tool
 from ottla.cli.kafka.failures import OptionError, ToolFailure, UsageError
@@ -53,7 +58,7 @@ def run(options: Options) -> int:
         from ottla import ShareConsumer
 
         # What can't be made has processed nothing, and says nothing of it.
-        consumer = ShareConsumer(given)
+        consumer = ShareConsumer({**given, "error_cb": tell_trouble})
         with showing, consumer:
             consumer.subscribe([options.text("topic")])
             showing.run(consumer)
