@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -122,6 +123,8 @@ class Disk(Protocol):
         ...
 
 
+# Freeing the blocks of so many bytes takes milliseconds, of a GiB a tenth of a second.
+_LONG_TO_FREE_BYTES = 16 * 1024 * 1024
 # Linux refuses more buffers than this in one call (UIO_MAXIOV).
 _MAX_BUFFERS_PER_WRITE = 1024
 
@@ -180,9 +183,15 @@ class SystemFile:
         return self._descriptor
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._descriptor < 0:
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        status = os.fstat(descriptor)
+        if status.st_nlink == 0 and status.st_size >= _LONG_TO_FREE_BYTES:
+            # Removed while somebody still read or flushed it: the last close frees the blocks.
+            threading.Thread(target=os.close, args=(descriptor,), name="close").start()
+        else:
+            os.close(descriptor)
 
 
 # macOS has no fdatasync; fsync is its nearest equivalent.
