@@ -56,6 +56,9 @@ cdef extern from "_native_pause.h" nogil:
     void ottla_come_back(int*, int*)
     void ottla_await_return(int*, int*, int, long)
 
+cdef extern from "sched.h" nogil:
+    int sched_yield()
+
 cdef extern from "_native_clock.h":
     int64_t ottla_wall_ms() nogil
     int64_t ottla_monotonic_us() nogil

@@ -105,6 +105,7 @@ cdef class ProducerBase:
 
 cdef class PollingProducerBase(ProducerBase):
     cdef tuple _news
+    cdef int64_t _count_at_last_poll
 
     def __init__(
         self, Accumulator accumulator not None, wake not None, default_callback=None,
@@ -132,5 +133,15 @@ cdef class PollingProducerBase(ProducerBase):
                 if len(each) > 0:
                     break
             else:
+                self._yield_if_spinning()
                 return 0
         return self._serve(timeout)
+
+    cdef inline void _yield_if_spinning(self) noexcept:
+        """Who polls in a loop for what is under way has nothing better to do with the processor:
+        those that bring it about may need this very core."""
+        cdef int64_t count = self._accumulator.message_count
+        if count > 0 and count == self._count_at_last_poll:
+            with nogil:
+                sched_yield()
+        self._count_at_last_poll = count
