@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "rows", nargs="*", type=_row_name, help=f"of {', '.join(ROWS)} (default: all)"
     )
-    parser.add_argument("--quick", action="store_true", help="one turn each, under three minutes")
+    parser.add_argument("--quick", action="store_true", help="one turn each: a quarter of an hour")
     parser.add_argument("--no-kafka", action="store_true", help="Ottla and the limits alone")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write every sample")
     parser.add_argument(

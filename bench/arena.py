@@ -50,7 +50,7 @@ class Effort:
     """Whether Kafka is also measured on Ottla's core alone."""
 
 
-QUICK = Effort(1, 0.5, 0.2, 5.0, 128, 1, 2_000, False)
+QUICK = Effort(1, 0.5, 0.2, 5.0, 256, 1, 2_000, False)
 FULL = Effort(3, 1.0, 0.5, 20.0, 512, 5, 8_000, True)
 
 

@@ -12,11 +12,6 @@ from bench.peers import placed_here
 from ottla.records.crc import crc32c
 
 MEBIBYTE = 1 << 20
-# Close to 1 MiB, and not a multiple of the page size.
-_BATCH_BYTES = MEBIBYTE - 103
-# Passes that differ by less than this show that nothing gets faster any more.
-_FASTER = 1.05
-_MOST_PASSES = 12
 
 
 def loopback_mib_s(mebibytes: int, sender_cores: set[int], receiver_cores: set[int]) -> float:
@@ -53,22 +48,6 @@ def append_mib_s(
         seconds = time.perf_counter() - start
     path.unlink()
     return count * block_bytes / MEBIBYTE / seconds
-
-
-def settled_append_mib_s(directory: pathlib.Path, mebibytes: int, cores: set[int]) -> float:
-    """The same with blocks that don't fill whole pages, as record batches, again until it is fast.
-
-    Besides telling the limit this prepares memory for a measurement that follows at once and
-    writes as much: a virtual machine gives free pages back to its host, and asking for one again
-    costs ten times as much as writing it. Figures taken then would tell about the hypervisor.
-    """
-    best = 0.0
-    for _ in range(_MOST_PASSES):
-        latest = append_mib_s(directory, mebibytes, cores, block_bytes=_BATCH_BYTES)
-        if best and latest < best * _FASTER and latest > best / _FASTER:
-            return latest
-        best = max(best, latest)
-    return latest
 
 
 def fdatasync_ms(directory: pathlib.Path, size_bytes: int, cores: set[int]) -> list[float]:

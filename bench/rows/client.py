@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from bench import limits
 from bench.arena import PAGE_CACHE, Arena
 from bench.clients.task import Task, Told, perform
 from bench.load import Connections, percentile
 from bench.peers import Server, address_of, place, topic_on
 from bench.requests import batch_of, learn_shape, produce
 from bench.results import Aim, Better, Row, Samples, at_least, at_most
+from bench.warm_memory import warm_append_mib_s
 
 OTTLA, CONFLUENT, CONFLUENT_DEFAULTS = "Ottla", "confluent", "its defaults"
 AIOKAFKA, KAFKA_PYTHON = "aiokafka", "kafka-python"
@@ -277,9 +277,7 @@ def _turns(
         for contestant in work.contestants:
             with _topic_for(arena, server, work, filled) as (topic, messages):
                 if warms_memory and work.program in _WRITING:
-                    limits.settled_append_mib_s(
-                        arena.directory, written_mebibytes, arena.server_cores
-                    )
+                    warm_append_mib_s(arena.directory, written_mebibytes, arena.server_cores)
                 task = Task(
                     contestant.library,
                     work.program,

@@ -18,6 +18,7 @@ from bench.peers import topic_on
 from bench.requests import learn_shape, produce, single_record
 from bench.results import Better, Row
 from bench.rows.ingest import bulk_request
+from bench.warm_memory import warm_append_mib_s
 
 _CONNECTIONS = 10
 _RECORD_BYTES = 1024
@@ -68,7 +69,7 @@ def _measure_beside_bulk(arena: Arena) -> list[Row]:
         rates: list[float] = []
 
         def beside_bulk() -> Run[list[float]]:
-            limits.settled_append_mib_s(arena.directory, _BULK_MEBIBYTES, arena.server_cores)
+            warm_append_mib_s(arena.directory, _BULK_MEBIBYTES, arena.server_cores)
             with _bulk_ingest(contestant, topic) as found:
                 run = watched(
                     arena.all_cores,
