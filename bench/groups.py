@@ -110,6 +110,8 @@ class Group:
         traceback: TracebackType | None,
     ) -> None:
         self._poll.close()
+        if error is None:
+            self._dissolve()
         for seat in self._seats:
             seat.socket.close()
 
@@ -175,6 +177,13 @@ class Group:
             and all(member.generation == newest for member in reversed(members))
             and sum(member.partition_count for member in members) == self._partitions
         )
+
+    def _dissolve(self) -> None:
+        """Let all leave: members that just vanish are missed later, during another measurement."""
+        self._rest()
+        for seat in self._seats:
+            seat.send(seat.member.leave())
+            seat.wait()
 
     def _rest(self) -> None:
         """Await the answers that are still due: nobody has anything to do then."""
