@@ -7,6 +7,7 @@ when it has, after some twenty groups, they take half as long or less. Both are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 from bench.arena import PAGE_CACHE, Arena, Contestant, figures
@@ -31,9 +32,9 @@ Times = tuple[float, float]
 def measure(arena: Arena) -> list[Row]:
     rows = []
     for protocol, kind in _PROTOCOLS.items():
-        rows += _rows(arena, protocol, lambda who, kind=kind: _one_group(arena, who, kind))  # type: ignore[misc]
+        rows += _rows(arena, protocol, partial(_one_group, arena, kind=kind))
     for protocol, kind in _PROTOCOLS.items():
-        usual = _rows(arena, protocol, lambda who, kind=kind: _usual_times(arena, who, kind))  # type: ignore[misc]
+        usual = _rows(arena, protocol, partial(_usual_times, arena, kind=kind))
         for row in usual:
             row.name += ", after many groups"
         rows += usual

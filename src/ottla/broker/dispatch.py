@@ -29,7 +29,7 @@ _PRODUCE = 0
 _API_VERSIONS = 18
 
 # Structs and strings in all arrays of one request: a few bytes each on the wire, a hundred here.
-_MAX_ELEMENTS = 2**20
+_MAX_ELEMENTS = 2**17
 # What is asked of groups takes longer for each element, of which no client sends so many: Kafka
 # would take seconds, too, but in a thread of its own.
 _MAX_GROUP_ELEMENTS = 2**16

@@ -14,6 +14,7 @@ from ottla.broker.group_descriptions import describe
 from ottla.wire.api.k09_offset_fetch import OffsetFetchRequest, TopicToLookUp
 from ottla.wire.api.k15_describe_groups import DescribeGroupsRequest
 from ottla.wire.api.k16_list_groups import ListGroupsRequest
+from ottla.wire.api.k37_create_partitions import CreatePartitionsRequest, TopicToGrow
 from ottla.wire.errors import ErrorCode, ProtocolError
 from ottla.wire.frames import encode_request
 
@@ -65,16 +66,30 @@ def test_describing_many_groups_leaves_others_their_turn() -> None:
     asyncio.run(story())
 
 
+NEW_PARTITIONS = TopicToGrow(name="t", count=2, assignments=None)
+
+
 def frame_of(request: Any, version: int) -> memoryview:
     return memoryview(encode_request(request, version, correlation_id=1, client_id=None))[4:]
 
 
-def test_a_request_about_more_groups_than_anybody_has_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("request_", "version"),
+    [
+        (DescribeGroupsRequest(groups=["g"] * (2**16 + 1)), 5),
+        (
+            CreatePartitionsRequest(
+                topics=[NEW_PARTITIONS] * (2**17 + 1), timeout_ms=1, validate_only=False
+            ),
+            3,
+        ),
+    ],
+)
+def test_a_request_about_more_than_anybody_has_is_refused(request_: Any, version: int) -> None:
     session: Any = SimpleNamespace(repeated_produces=None, known_header=None)
     broker: Any = SimpleNamespace()
-    frame = frame_of(DescribeGroupsRequest(groups=["g"] * (2**16 + 1)), 5)
     with pytest.raises(ProtocolError):
-        Dispatcher(broker).execute(session, frame)
+        Dispatcher(broker).execute(session, frame_of(request_, version))
 
 
 def test_offsets_of_more_partitions_than_anybody_has_are_refused() -> None:
