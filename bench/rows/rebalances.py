@@ -54,25 +54,31 @@ def _rows(arena: Arena, protocol: str, times_of: Callable[[Contestant], Times]) 
     return rows
 
 
+def _one_group(arena: Arena, contestant: Contestant, kind: type[Member]) -> Times:
+    return _times_of_groups(arena, contestant, kind, 1)[0]
+
+
 def _usual_times(arena: Arena, contestant: Contestant, kind: type[Member]) -> Times:
     """The medians of some groups: which member is heard before which makes a difference."""
-    joins, leaves = zip(
-        *(_one_group(arena, contestant, kind) for _ in range(_GROUPS_OF_A_TURN)), strict=True
-    )
-    return median(joins), median(leaves)
+    times = _times_of_groups(arena, contestant, kind, _GROUPS_OF_A_TURN)
+    return median(join for join, _ in times), median(leave for _, leave in times)
 
 
-def _one_group(arena: Arena, contestant: Contestant, kind: type[Member]) -> Times:
+def _times_of_groups(
+    arena: Arena, contestant: Contestant, kind: type[Member], count: int
+) -> list[Times]:
+    """One group after the other, of one topic: deleting that would disturb the next."""
     topic = arena.topic_name()
-    with (
-        topic_on(contestant.server, topic, partitions=_PARTITIONS),
-        Group(
-            kind,
-            contestant.address,
-            f"group-{topic}",
-            topic,
-            partitions=_PARTITIONS,
-            members=_MEMBERS,
-        ) as group,
-    ):
-        return group.join(), group.leave()
+    times = []
+    with topic_on(contestant.server, topic, partitions=_PARTITIONS):
+        for number in range(count):
+            with Group(
+                kind,
+                contestant.address,
+                f"group-{topic}-{number}",
+                topic,
+                partitions=_PARTITIONS,
+                members=_MEMBERS,
+            ) as group:
+                times.append((group.join(), group.leave()))
+    return times
