@@ -20,7 +20,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from ottla.testing.kafka_tools import Comparison, JavaTools, run_ours
+from ottla.testing.kafka_tools import Comparison, JavaTools, Outcome, run_ours
 from ottla.testing.tool_invocations import SUFFIXES, SideBySide, without_sides
 
 pytestmark = [pytest.mark.jvm, pytest.mark.slow]
@@ -270,11 +270,8 @@ def test_a_cluster_begins_with_the_same_records(
     options: str, tmp_path: pathlib.Path, java: JavaTools
 ) -> None:
     begun = []
-    for suffix, run in zip(SUFFIXES, (java.run, run_ours), strict=True):
-        properties, directory = tmp_path / f"server{suffix}.properties", tmp_path / suffix
-        properties.write_text(f"{SERVER_PROPERTIES}log.dirs={directory}\n")
-        words = f"format -t 4L6g3nShT-eMCtK--X86sw -c {properties} {options}".split()
-        assert run("kafka-storage", words).status == 0
+    for outcome, directory in formatted(tmp_path, java, SERVER_PROPERTIES, options):
+        assert outcome.status == 0
         begun.append(shown_records(directory / "bootstrap.checkpoint"))
     assert begun[0] == begun[1]
 
@@ -291,15 +288,22 @@ def test_a_quorum_begins_with_the_same_controllers(
     options: str, tmp_path: pathlib.Path, java: JavaTools
 ) -> None:
     begun = []
-    for suffix, run in zip(SUFFIXES, (java.run, run_ours), strict=True):
-        properties, directory = tmp_path / f"server{suffix}.properties", tmp_path / suffix
-        quorum = SERVER_PROPERTIES.replace("quorum.voters=1@", "quorum.bootstrap.servers=")
-        properties.write_text(f"{quorum}log.dirs={directory}\n")
-        words = f"format -t 4L6g3nShT-eMCtK--X86sw -c {properties} {options}".split()
-        outcome = without_sides(run("kafka-storage", words))
+    quorum = SERVER_PROPERTIES.replace("quorum.voters=1@", "quorum.bootstrap.servers=")
+    for outcome, directory in formatted(tmp_path, java, quorum, options):
         snapshot = directory / "__cluster_metadata-0" / f"{0:020}-{0:010}.checkpoint"
         begun.append((outcome.status, outcome.stdout.splitlines()[-1], shown_records(snapshot)))
     assert begun[0] == begun[1]
+
+
+def formatted(
+    tmp_path: pathlib.Path, java: JavaTools, settings: str, options: str
+) -> Iterator[tuple[Outcome, pathlib.Path]]:
+    """What Java's kafka-storage, then ours, did to a directory of its own, and that directory."""
+    for suffix, run in zip(SUFFIXES, (java.run, run_ours), strict=True):
+        properties, directory = tmp_path / f"server{suffix}.properties", tmp_path / suffix
+        properties.write_text(f"{settings}log.dirs={directory}\n")
+        words = f"format -t 4L6g3nShT-eMCtK--X86sw -c {properties} {options}".split()
+        yield without_sides(run("kafka-storage", words)), directory
 
 
 def shown_records(path: pathlib.Path) -> list[str] | None:
